@@ -1,0 +1,1 @@
+"""The tests of routerd, one file for each file of routerd."""
