@@ -1,0 +1,166 @@
+"""What is known of every route: plain counters and states, written where things happen.
+
+The metrics and the status page read them; nothing here knows of either. All of it lives on
+the trio thread, so one synchronous pass sees a consistent picture.
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from routerd.errors import DropReason
+from routerd.receipt import SinkCounts
+
+RouteState = Literal["starting", "running", "backoff", "failed", "stopped"]
+"""`backoff` tries again by itself soon; `failed` stands at a message or a setting."""
+
+DURATION_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+"""Upper bounds in seconds of `routerd_delivery_duration_seconds`."""
+
+
+class Histogram:
+    """Observations by bucket, counted for many messages at once.
+
+    Attributes:
+        counts: one for each bound, and one for what lies above them all; not cumulative.
+        total: the sum of all observed values.
+    """
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float, *, count: int = 1) -> None:
+        """Counts `count` observations of `value`."""
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.total += value * count
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The message at which a route stands, for the person who mends it.
+
+    Attributes:
+        address: where it came from, as text.
+        size: payload bytes.
+        error: why it can't be delivered.
+        since: seconds since 1970.
+    """
+
+    address: str
+    size: int
+    error: str
+    since: float
+
+
+@dataclass
+class SinkStatus:
+    """One sink of one route: its address as written, and its counts."""
+
+    address: str
+    required: bool
+    counts: SinkCounts = field(default_factory=SinkCounts)
+
+
+@dataclass
+class RouteStatus:
+    """One route. `received == delivered + dead_lettered + dropped + returned + inflight`, always.
+
+    Attributes:
+        source: the address, or addresses, as written.
+        inflight_limit: most messages unconfirmed at a time.
+        waits_for: what a route that is not running waits for, in words; empty if nothing.
+        reason: why it is in its state, in words; empty if there is nothing to say.
+        since: when it came into this state, seconds since 1970.
+        mqtt_connected: None for a route without MQTT.
+        late_acks: acknowledgements that came after their connection had closed.
+        reordered: messages that a refused batch made arrive after their successors.
+        oldest: `trio.current_time()` of the oldest message in flight, or None.
+    """
+
+    name: str
+    source: str
+    sinks: list[SinkStatus]
+    inflight_limit: int = 2000
+    inflight_bytes_limit: int = 64 << 20
+    promise: str = ""
+    received: int = 0
+    delivered: int = 0
+    dead_lettered: int = 0
+    returned: int = 0
+    dropped: dict[DropReason, int] = field(default_factory=dict)
+    inflight: int = 0
+    inflight_bytes: int = 0
+    durations: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
+    restarts: int = 0
+    late_acks: int = 0
+    reordered: int = 0
+    mqtt_connected: bool | None = None
+    life_state: RouteState = "starting"
+    reason: str = ""
+    waits_for: str = ""
+    since: float = field(default_factory=time.time)
+    next_try_at: float | None = None
+    last_error: str = ""
+    standing: Standing | None = None
+    oldest: Callable[[], float | None] = lambda: None
+
+    @property
+    def state(self) -> RouteState:
+        """A route that stands at a message has failed, whatever its source does."""
+        if self.standing is not None and self.life_state != "stopped":
+            return "failed"
+        return self.life_state
+
+    def enter(
+        self, state: RouteState, *, reason: str = "", next_try_at: float | None = None
+    ) -> None:
+        """Records that the route's source is in `state` now."""
+        if state != self.life_state or reason != self.reason:
+            self.since = time.time()
+        self.life_state, self.reason, self.next_try_at = state, reason, next_try_at
+        self.waits_for = ""
+        if reason:
+            self.last_error = reason
+
+    def drop(self, count: int, reason: DropReason) -> None:
+        """Counts messages that end here."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    @property
+    def settled(self) -> int:
+        """How many messages have ended, whichever way."""
+        return self.delivered + self.dead_lettered + self.returned + sum(self.dropped.values())
+
+
+@dataclass
+class DaemonStatus:
+    """The process and all of its routes.
+
+    Attributes:
+        started_at: seconds since 1970.
+        listening: what -> bound address, e.g. `ws` -> `127.0.0.1:8800`.
+        loop_lag: how late the event loop's heartbeat came, in seconds.
+        last_heartbeat: `time.monotonic()` of the newest heartbeat; old: the loop is stuck.
+        ws_connections: path pattern -> clients connected now.
+        group_members: group address without captures -> members now.
+        ws_closed: close code -> WebSocket clients that we ended with it; 4408: too slow.
+        ws_refused: HTTP status -> handshakes that ended with it.
+    """
+
+    version: str
+    routes: list[RouteStatus] = field(default_factory=list)
+    started_at: float = field(default_factory=time.time)
+    listening: dict[str, str] = field(default_factory=dict)
+    loop_lag: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
+    last_heartbeat: float = field(default_factory=time.monotonic)
+    ws_connections: Callable[[], dict[str, int]] = dict
+    group_members: Callable[[], dict[str, int]] = dict
+    ws_closed: Callable[[], dict[str, int]] = dict
+    ws_refused: Callable[[], dict[str, int]] = dict
