@@ -1,0 +1,339 @@
+"""The pump: nothing is lost, settled twice, or acknowledged too early."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.lowlevel
+import trio.testing
+
+from routerd.delivery import Output
+from routerd.errors import DeliveryFailed, Unavailable
+from routerd.route import OFFER_AGAIN_EVERY, Route
+from routerd.scope import Scope
+from routerd.shape import Shape
+from routerd.status import RouteStatus
+from tests.fakes import FakeSink, FakeSource, fake_status
+
+settled = trio.testing.wait_all_tasks_blocked
+
+
+@dataclass
+class Bench:
+    """A route on fakes, as a test drives it."""
+
+    route: Route
+    status: RouteStatus
+    sink: FakeSink
+    lives: list[FakeSource] = field(default_factory=list)
+    knows_past: bool = True
+
+    @property
+    def source(self) -> FakeSource:
+        return self.lives[-1]
+
+    def state(self) -> str:
+        """As the status has it now."""
+        return self.status.state
+
+    def balance(self) -> None:
+        """The equation that holds at every moment."""
+        assert self.status.received == self.status.settled + self.status.inflight
+
+
+def identity() -> Shape:
+    return Shape(Scope([], []), when=None, body=None, payload=None)
+
+
+@asynccontextmanager
+async def running(
+    *, on_error: str = "stop", best_effort: FakeSink | None = None, inflight: int = 100
+) -> AsyncIterator[Bench]:
+    """A running route with one required sink; drained at the end."""
+    status, sink, lives = fake_status(inflight=inflight), FakeSink(), list[FakeSource]()
+
+    def open_source() -> FakeSource:
+        lives.append(FakeSource())
+        lives[-1].knows_past = bench.knows_past
+        return lives[-1]
+
+    outputs = [Output(sink, required=True)]
+    if best_effort is not None:
+        outputs.append(Output(best_effort, required=False))
+    route = Route(
+        status,
+        open_source=open_source,
+        outputs=outputs,
+        shape=identity(),
+        on_error="drop" if on_error == "drop" else "stop",
+    )
+    bench = Bench(route, status, sink, lives)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(route.run)  # noqa: ASYNC113 - it says nothing when it is up
+        await settled()
+        yield bench
+        bench.balance()
+        nursery.cancel_scope.cancel()
+    bench.balance()
+    assert status.inflight == 0
+
+
+async def test_a_message_is_acknowledged_after_its_sink_confirmed() -> None:
+    async with running() as bench:
+        bench.source.put(b"a", b"b")
+        await settled()
+        assert bench.sink.accepted == [b"a", b"b"]
+        assert bench.source.settled == []
+        bench.sink.confirm()
+        await settled()
+        assert bench.source.settled == [b"a", b"b"]
+        assert (bench.status.delivered, bench.status.inflight) == (2, 0)
+
+
+async def test_settlement_keeps_the_order_of_arrival() -> None:
+    async with running() as bench:
+        for payload in (b"a", b"b", b"c"):
+            bench.source.put(payload)
+            await settled()
+        held = bench.sink._held  # noqa: SLF001
+        held.reverse()
+        bench.sink.confirm(2)
+        await settled()
+        assert bench.source.settled == []
+        bench.sink.confirm()
+        await settled()
+        assert bench.source.settled == [b"a", b"b", b"c"]
+
+
+async def test_best_effort_sinks_are_offered_and_not_waited_for() -> None:
+    slow = FakeSink()
+    async with running(best_effort=slow) as bench:
+        bench.source.put(b"a")
+        await settled()
+        bench.sink.confirm()
+        await settled()
+        assert slow.accepted == [b"a"]
+        assert bench.source.settled == [b"a"]
+
+
+async def test_a_refused_message_is_offered_once_more_alone_before_it_is_dropped() -> None:
+    async with running(on_error="drop") as bench:
+        bench.sink.refuses[b"bad"] = DeliveryFailed("too large")
+        bench.source.put(b"a", b"bad", b"c")
+        await settled()
+        bench.sink.confirm()
+        await settled()
+        assert bench.sink.accepted == [b"a", b"bad", b"c", b"bad"]
+        bench.sink.confirm()
+        await settled()
+        assert bench.source.settled == [b"a", b"bad", b"c"]
+        assert (bench.status.delivered, bench.status.dropped) == (2, {"rejected": 1})
+
+
+async def test_mates_of_a_refused_message_go_through_at_the_second_attempt() -> None:
+    async with running() as bench:
+        bench.sink.refuses[b"mate"] = DeliveryFailed("its batch was refused")
+        bench.source.put(b"mate")
+        await settled()
+        bench.sink.confirm()
+        bench.sink.refuses.clear()
+        bench.sink.confirms_at_once = True
+        await settled()
+        assert (bench.status.delivered, bench.status.reordered) == (1, 1)
+        assert bench.status.standing is None
+
+
+async def test_a_route_stands_at_a_message_and_heals_by_itself(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.sink.confirms_at_once = True
+        bench.sink.refuses[b"bad"] = DeliveryFailed("topic t does not exist: create it")
+        bench.source.put(b"good", b"bad")
+        await trio.sleep(1)
+        assert bench.state() == "failed"
+        assert bench.status.standing is not None
+        assert bench.status.standing.address == "t/bad"
+        assert not bench.route._mailbox.has_room  # noqa: SLF001
+        await trio.sleep(3 * OFFER_AGAIN_EVERY)
+        assert bench.sink.accepted.count(b"bad") == 5
+        assert len(bench.lives) == 1
+        bench.sink.refuses.clear()
+        await trio.sleep(OFFER_AGAIN_EVERY)
+        assert bench.status.state == "running"
+        assert bench.source.settled == [b"good", b"bad"]
+        assert (bench.status.delivered, bench.status.settled) == (2, 2)
+
+
+async def test_a_standing_message_is_returned_when_the_connection_breaks(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.sink.confirms_at_once = True
+        bench.sink.refuses[b"bad"] = DeliveryFailed("no")
+        bench.source.put(b"bad")
+        await trio.sleep(1)
+        bench.source.fall()
+        await trio.sleep(2)
+        assert (bench.status.returned, bench.status.standing) == (1, None)
+        assert len(bench.lives) == 2
+        assert bench.source.settled == []
+
+
+async def test_what_fails_after_its_session_was_lost_is_named(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running() as bench:
+        bench.sink.refuses[b"only copy"] = DeliveryFailed("no")
+        bench.source.put(b"only copy")
+        await settled()
+        bench.source.is_session_kept = False
+        bench.source.fall()
+        await trio.sleep(2)
+        bench.sink.confirms_at_once = True
+        bench.sink.confirm()
+        await trio.sleep(1)
+        assert bench.status.dropped == {"session_lost": 1}
+        assert "session_lost" in caplog.text
+
+
+async def test_whether_a_failed_message_comes_again_is_decided_by_the_next_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.sink.confirms_at_once = True
+        bench.sink.refuses[b"only copy"] = DeliveryFailed("no")
+        bench.source.put(b"only copy")
+        await trio.sleep(1)
+        old = bench.source
+        bench.knows_past = False
+        old.fall()
+        await trio.sleep(1)
+        assert len(bench.lives) == 2
+        assert (bench.status.inflight, bench.status.settled) == (1, 0)
+        old.is_session_kept = False
+        assert bench.source.mailbox is not None
+        bench.source.mailbox.past_known()
+        await trio.sleep(0.1)
+        assert (bench.status.inflight, bench.status.dropped) == (0, {"session_lost": 1})
+
+
+async def test_an_old_life_never_acknowledges_on_a_new_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.source.put(b"a")
+        await trio.lowlevel.checkpoint()
+        await settled()
+        bench.source.fall()
+        await trio.sleep(2)
+        old, new = bench.lives
+        assert not bench.route._mailbox.has_room  # noqa: SLF001
+        bench.sink.confirm()
+        await trio.sleep(0.1)
+        assert (old.settled, new.settled) == ([], [])
+        assert bench.status.delivered == 1
+        assert bench.route._mailbox.has_room  # noqa: SLF001
+
+
+async def test_drain_waits_for_messages_in_flight(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as bench:
+        bench.source.put(b"a")
+        await settled()
+        bench.route.drain()
+        await trio.sleep(5)
+        assert bench.source.is_up
+        bench.sink.confirm()
+        await trio.sleep(0.1)
+        assert bench.source.settled == [b"a"]
+        assert bench.status.state == "stopped"
+
+
+async def test_drain_ends_a_route_whose_source_is_down(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.source.fall()
+        await settled()
+        assert bench.state() == "backoff"
+        bench.route.drain()
+        await settled()
+        assert bench.status.state == "stopped"
+        assert len(bench.lives) == 1
+
+
+async def test_drain_does_not_wait_for_a_message_that_stands(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.sink.confirms_at_once = True
+        bench.sink.refuses[b"bad"] = DeliveryFailed("no")
+        bench.source.put(b"bad")
+        await trio.sleep(1)
+        bench.source.put(b"behind")
+        await trio.sleep(1)
+        before = trio.current_time()
+        bench.route.drain()
+        await settled()
+        assert bench.status.state == "stopped"
+        assert trio.current_time() == before
+        assert bench.source.settled == []
+        assert (bench.status.returned, bench.status.delivered) == (1, 1)
+
+
+async def test_a_source_that_fails_as_something_unexpected_is_restarted(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.source.fall(Unavailable("reset by peer"))
+        await trio.sleep(2)
+        assert len(bench.lives) == 2
+        assert (bench.status.state, bench.status.restarts) == ("running", 1)
+        assert bench.status.last_error == "reset by peer"
+
+
+async def test_a_bug_in_a_sink_gives_the_batch_back_and_restarts_the_route(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        original, broken = bench.sink.accept, _raise_once(bench.sink)
+        bench.sink.accept = broken  # type: ignore[method-assign, assignment]
+        bench.source.put(b"a")
+        await trio.sleep(2)
+        bench.sink.accept = original  # type: ignore[method-assign]
+        assert bench.status.returned == 1
+        assert len(bench.lives) == 2
+        bench.sink.confirms_at_once = True
+        bench.source.put(b"a")
+        await trio.sleep(1)
+        assert bench.source.settled == [b"a"]
+
+
+def _raise_once(sink: FakeSink) -> Callable[..., object]:
+    async def accept(messages: object) -> object:
+        raise ZeroDivisionError("a bug")
+
+    return accept
+
+
+async def test_what_is_left_at_a_hard_stop_is_returned_or_dropped() -> None:
+    async with running() as bench:
+        bench.source.put(b"a", b"b")
+        bench.source.put(b"c", token=0)
+        await settled()
+        status = bench.status
+    assert (status.returned, status.dropped) == (2, {"route_restarted": 1})
+
+
+async def test_what_is_left_of_a_session_that_the_broker_forgot_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running() as bench:
+        bench.source.put(b"a", b"b")
+        await settled()
+        bench.source.is_session_kept = False
+        status = bench.status
+    assert (status.returned, status.dropped) == (0, {"session_lost": 2})
+    assert "count=2 first_from='t/a'" in caplog.text
