@@ -1,0 +1,1 @@
+"""The `log` scheme: lines in the log, for looking."""

@@ -1,0 +1,215 @@
+"""One client, from its first byte to its last: handshake, messages, pings, goodbye.
+
+Whatever a client does, it ends nobody's connection but its own: `Client.run` raises nothing
+but `Cancelled`.
+"""
+
+import logging
+import random
+from collections import deque
+from http import HTTPStatus
+
+import trio
+import trio_websocket
+from wsproto.utilities import LocalProtocolError
+
+from routerd.connectors.websocket.frames import encode_close
+from routerd.connectors.websocket.guard import MESSAGE_BYTES
+from routerd.connectors.websocket.handshake import Handshake, Refused, parse
+from routerd.connectors.websocket.paths import Place
+from routerd.connectors.websocket.roster import Roster
+from routerd.connectors.websocket.session import Session
+from routerd.connectors.websocket.source import Inlet
+from routerd.connectors.websocket.stream import ClientStream
+from routerd.connectors.websocket.writer import Writer
+from routerd.message import Message
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_TIMEOUT = 5.0
+PING_EVERY = 20.0
+PONG_TIMEOUT = 20.0
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a client has to answer a close frame."""
+READ_AHEAD = 16
+"""Messages that trio-websocket may decode before we take them."""
+
+NORMAL = 1000
+PROTOCOL_ERROR = 1002
+INVALID_DATA = 1007
+INTERNAL_ERROR = 1011
+TOO_SLOW = 4408
+_GONE = (
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio_websocket.ConnectionClosed,
+    LocalProtocolError,  # it pinged after our close frame, and trio-websocket tried to answer
+)
+
+
+class Client:
+    """One client of a listener."""
+
+    def __init__(self, transport: trio.SocketStream, roster: Roster) -> None:
+        self._roster = roster
+        self._transport = transport
+        self._reading = trio.CancelScope()
+        self._end_code: int | None = None
+        self._is_hopeless = False
+
+    async def run(self) -> None:
+        """Serves the client until either side ends it."""
+        last_words = b""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._writer = writer = Writer(
+                    self._transport.socket,
+                    start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
+                    on_slow=lambda: self.end(TOO_SLOW, is_hopeless=True),
+                )
+                stream = ClientStream(self._transport, writer, on_offence=self._note_end)
+                await self._serve(nursery, stream)
+                nursery.cancel_scope.cancel()
+        except* _GONE:
+            pass
+        except* Exception:
+            logger.exception("bug in a websocket connection; only this client is cut")
+            self._note_end(INTERNAL_ERROR)
+            last_words = encode_close(INTERNAL_ERROR)
+        finally:
+            self._writer.close(last_words=last_words)
+            self._roster.forget(self)
+
+    def end(self, code: int, *, is_hopeless: bool = False) -> None:
+        """Closes it with `code`, once what is queued for it has been written.
+
+        Args:
+            code: why, for the client.
+            is_hopeless: whether the kernel shall give up what it could not send by then.
+        """
+        if self._end_code is None:
+            self._note_end(code)
+            self._is_hopeless = is_hopeless
+            self._reading.cancel()
+
+    def _note_end(self, code: int) -> None:
+        """It is us who end this client, and why. The first reason counts."""
+        if self._end_code is None:
+            self._end_code = code
+            self._roster.closed[code] += 1
+
+    async def _serve(self, nursery: trio.Nursery, stream: ClientStream) -> None:
+        try:
+            asked, place = await self._hear(stream)
+        except Refused as refused:
+            self._roster.refused[refused.status] += 1
+            await stream.refuse(refused.encode())
+        else:
+            await self._visit(nursery, stream, asked, place)
+
+    async def _hear(self, stream: ClientStream) -> tuple[Handshake, Place]:
+        """An acceptable request, and where it leads.
+
+        Nobody learns more of an unknown path than 404.
+        """
+        with trio.move_on_after(HANDSHAKE_TIMEOUT):
+            asked = parse(await stream.read_head())
+            place = self._roster.paths.find(asked.segments)
+            if place is None:
+                raise Refused(HTTPStatus.NOT_FOUND)
+            asked.check_upgrade()
+            asked.check_origin()
+            return asked, place
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT)
+
+    async def _visit(
+        self, nursery: trio.Nursery, stream: ClientStream, asked: Handshake, place: Place
+    ) -> None:
+        """What follows an acceptable request: the client is a member of its group meanwhile."""
+        roster, writer = self._roster, self._writer
+        stream.present(
+            asked.encode(),
+            on_open=lambda: roster.enter(self, place, group=asked.segments, member=writer),
+        )
+        try:
+            request = await trio_websocket.wrap_server_stream(
+                nursery, stream, message_queue_size=READ_AHEAD, max_message_size=MESSAGE_BYTES
+            )
+            socket = await request.accept()
+            stream.close_code = lambda: _code_for_offender(socket)
+            nursery.start_soon(self._keep_alive, socket, name="websocket pings")
+            with self._reading:
+                await self._read(socket, stream, session=Session(asked), place=place)
+        finally:
+            roster.leave(self, group=asked.segments, member=writer)
+        stream.is_hopeless = self._is_hopeless
+        with trio.move_on_after(CLOSE_TIMEOUT):
+            await socket.aclose(self._end_code or NORMAL)
+            await stream.aclose()
+
+    async def _read(
+        self,
+        socket: trio_websocket.WebSocketConnection,
+        stream: ClientStream,
+        *,
+        session: Session,
+        place: Place,
+    ) -> None:
+        """Gives each message to every route of the path, until the client is gone."""
+        address = session.path
+        while True:
+            try:
+                received = await socket.get_message()
+            except trio_websocket.ConnectionClosed:
+                return
+            is_text = isinstance(received, str)
+            payload = received.encode() if isinstance(received, str) else received
+            full: list[tuple[Inlet, Message]] = []
+            for inlet in place.inlets:
+                message = Message(address, payload, is_text=is_text, origin=session)
+                if not inlet.offer(message):
+                    full.append((inlet, message))
+            if full:
+                stream.hold()
+                try:
+                    await _offer_later(full)
+                finally:
+                    stream.resume()
+
+    async def _keep_alive(self, socket: trio_websocket.WebSocketConnection) -> None:
+        """Pings, and ends the client when it doesn't answer."""
+        while True:
+            # Jitter, so that clients that came together are not pinged together.
+            await trio.sleep(PING_EVERY * random.uniform(0.75, 1.0))  # noqa: S311
+            with trio.move_on_after(PONG_TIMEOUT) as patience:
+                try:
+                    await socket.ping()
+                except _GONE:
+                    return
+            if patience.cancelled_caught:
+                self.end(INTERNAL_ERROR, is_hopeless=True)
+                return
+
+
+async def _offer_later(full: list[tuple[Inlet, Message]]) -> None:
+    """Waits with messages that routes have no room for; those that nobody takes are counted."""
+    waiting = deque(full)
+    try:
+        while waiting:
+            inlet, message = waiting[0]
+            if inlet.offer(message):
+                waiting.popleft()
+            else:
+                await inlet.wait_for_room()
+    finally:
+        for inlet, _ in waiting:
+            inlet.drop()
+
+
+def _code_for_offender(socket: trio_websocket.WebSocketConnection) -> int | None:
+    """The close code that trio-websocket decided on but didn't send."""
+    reason = socket.closed
+    if reason is None or reason.code not in {PROTOCOL_ERROR, INVALID_DATA}:
+        return None
+    return int(reason.code)  # it may be an enum

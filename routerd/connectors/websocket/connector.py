@@ -1,0 +1,144 @@
+"""A WebSocket listener as a connection of the table: `ws:` sources and `group:` sinks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from routerd.address import group_pattern
+from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
+from routerd.connectors.websocket.roster import Roster
+from routerd.connectors.websocket.sink import GroupSink
+from routerd.connectors.websocket.source import Inlet, WebSocketSource
+
+if TYPE_CHECKING:
+    from routerd.connectors.websocket.settings import (
+        GroupSinkSpec,
+        ListenerSettings,
+        WebSocketSourceSpec,
+    )
+    from routerd.groups import GroupName
+    from routerd.interfaces import RouteContext, Sink, Source
+    from routerd.receipt import SinkCounts
+    from routerd.status import DaemonStatus
+
+Counts = Callable[[], dict[str, int]]
+
+
+class WebSocketConnection:
+    """One listener, with the paths and groups of the routes that use it."""
+
+    def __init__(self) -> None:
+        self.roster = Roster()
+        self._serving = trio.Event()
+        self._fixed_groups: dict[str, GroupName] = {}
+
+    def open_source(self, spec: object, route: RouteContext) -> Callable[[], Source]:
+        """The route hears what clients send on its paths."""
+        inlet = Inlet(route.status)
+        for pattern in cast("WebSocketSourceSpec", spec).patterns:
+            self.roster.paths.add(pattern, inlet)
+        return lambda: WebSocketSource(inlet)
+
+    def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
+        """Broadcasts to a path, which can be connected to from now on."""
+        group = cast("GroupSinkSpec", spec)
+        self.roster.paths.add(group_pattern(group.segments))
+        name = _fixed_name(group)
+        if name is not None:
+            self._fixed_groups[group.address] = name
+        render = route.scope.compile_segments(group.segments)
+        return GroupSink(render, groups=self.roster.groups, counts=counts)
+
+    def serve(self) -> None:
+        """Lets clients in, who wait in the backlog until every route has been opened."""
+        self._serving.set()
+
+    def count_connections(self) -> dict[str, int]:
+        """Path pattern -> clients now."""
+        connections = self.roster.connections
+        return {label: connections[label] for label in self.roster.paths.labels}
+
+    def count_members(self) -> dict[str, int]:
+        """Group address without captures -> members now."""
+        groups = self.roster.groups
+        return {address: groups.count(name) for address, name in self._fixed_groups.items()}
+
+    def count_closed(self) -> dict[str, int]:
+        """Close code -> clients that we ended with it."""
+        return {str(code): count for code, count in self.roster.closed.items()}
+
+    def count_refused(self) -> dict[str, int]:
+        """HTTP status -> handshakes that ended with it."""
+        return {str(status.value): count for status, count in self.roster.refused.items()}
+
+    async def let_in(self, listener: trio.SocketListener, *, nursery: trio.Nursery) -> None:
+        """Accepts clients once `serve` was called."""
+        await self._serving.wait()
+        await let_in(listener, self.roster, nursery=nursery)
+
+
+class WebSocketConnector:
+    """Opens `[ws]` tables."""
+
+    def open(
+        self,
+        settings: object,
+        *,
+        total_inflight: int,
+        status: DaemonStatus,
+    ) -> AbstractAsyncContextManager[WebSocketConnection]:
+        """Binds at once; nobody is let in before `serve`. Leaving sends everybody home."""
+        return _open(cast("ListenerSettings", settings), status)
+
+
+@asynccontextmanager
+async def _open(
+    settings: ListenerSettings, status: DaemonStatus
+) -> AsyncIterator[WebSocketConnection]:
+    listeners = await bind(settings)
+    connection = WebSocketConnection()
+    status.listening[settings.key] = describe(listeners[0])
+    status.ws_connections = _summed(status.ws_connections, connection.count_connections)
+    status.group_members = _summed(status.group_members, connection.count_members)
+    status.ws_closed = _summed(status.ws_closed, connection.count_closed)
+    status.ws_refused = _summed(status.ws_refused, connection.count_refused)
+    async with trio.open_nursery() as clients:
+        groups = connection.roster.groups
+        clients.start_soon(groups.run, name="group flusher")  # noqa: ASYNC113 - nobody is in yet
+        async with trio.open_nursery() as doors:
+            for listener in listeners:
+                doors.start_soon(_keep_door, connection, listener, clients)
+            yield connection
+            doors.cancel_scope.cancel()
+        await send_home(connection.roster)
+        clients.cancel_scope.cancel()
+
+
+async def _keep_door(
+    connection: WebSocketConnection, listener: trio.SocketListener, clients: trio.Nursery
+) -> None:
+    async with listener:
+        await connection.let_in(listener, nursery=clients)
+
+
+def _fixed_name(group: GroupSinkSpec) -> GroupName | None:
+    """The group that an address without references means."""
+    texts = [segment.literal for segment in group.segments]
+    known = tuple(text for text in texts if text is not None)
+    return known if len(known) == len(texts) else None
+
+
+def _summed(first: Counts, second: Counts) -> Counts:
+    """The counts of several listeners, which may have the same path."""
+
+    def count() -> dict[str, int]:
+        total = first()
+        for name, number in second().items():
+            total[name] = total.get(name, 0) + number
+        return total
+
+    return count

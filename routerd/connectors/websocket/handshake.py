@@ -1,0 +1,175 @@
+"""What a client asks for in its opening handshake, and the refusals that need no routing.
+
+The request is read and judged here, within bounds, and trio-websocket is then given one that
+says the same in canonical form: bytes that make its parsers fail never come to it. Nothing
+is negotiated, so extensions and subprotocols are not passed on.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import h11
+
+HEAD_BYTES = 8 << 10
+"""Most bytes of a request's head."""
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Refused(Exception):
+    """The request gets an HTTP answer instead of a WebSocket. Nobody is told more than this."""
+
+    def __init__(self, status: HTTPStatus, *headers: bytes) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+        self._headers = headers
+
+    def encode(self) -> bytes:
+        """The answer; the connection is closed after it."""
+        lines = [
+            b"HTTP/1.1 %d %s" % (self.status, self.status.phrase.encode()),
+            *self._headers,
+            b"Content-Length: 0",
+            b"Connection: close",
+        ]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """An HTTP request of which nothing but its syntax is known to be right.
+
+    Attributes:
+        path: as it was sent, still encoded, without the query.
+        segments: of the path, each decoded by itself.
+        query: as it was sent.
+        headers: in their order, names in lower case.
+    """
+
+    path: bytes
+    segments: tuple[str, ...]
+    query: bytes
+    headers: Headers
+
+    def check_upgrade(self) -> None:
+        """Whether it asks for a WebSocket, in full (RFC 6455 section 4.2.1).
+
+        Raises:
+            Refused: it doesn't.
+        """
+        if b"websocket" not in self._tokens(b"upgrade"):
+            raise Refused(
+                HTTPStatus.UPGRADE_REQUIRED, b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"
+            )
+        if self._all(b"sec-websocket-version") != [b"13"]:
+            raise Refused(HTTPStatus.UPGRADE_REQUIRED, b"Sec-WebSocket-Version: 13")
+        keys = self._all(b"sec-websocket-key")
+        if len(keys) != 1 or not _is_key(keys[0]) or b"upgrade" not in self._tokens(b"connection"):
+            raise Refused(HTTPStatus.BAD_REQUEST)
+
+    def check_origin(self) -> None:
+        """Whether the page that opened it came from this host; what is no page, may.
+
+        Browsers send cookies along to any host, and no rule of theirs keeps a foreign page
+        from opening a WebSocket.
+
+        Raises:
+            Refused: it came from elsewhere.
+        """
+        origins = self._all(b"origin")
+        if origins and (len(origins) > 1 or not _is_same_host(origins[0], self._host)):
+            raise Refused(HTTPStatus.FORBIDDEN)
+
+    def encode(self) -> bytes:
+        """The request that trio-websocket is given; for one that asks for a WebSocket."""
+        target = self.path + b"?" + self.query if self.query else self.path
+        return (
+            b"GET " + target + b" HTTP/1.1\r\nHost: routerd\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: " + self._all(b"sec-websocket-key")[0] + b"\r\n\r\n"
+        )
+
+    @property
+    def _host(self) -> bytes:
+        return self._all(b"host")[0]
+
+    def _all(self, name: bytes) -> list[bytes]:
+        return [value for header, value in self.headers if header == name]
+
+    def _tokens(self, name: bytes) -> list[bytes]:
+        return [token.strip().lower() for value in self._all(name) for token in value.split(b",")]
+
+
+def find_end(received: bytes) -> int:
+    """Where the head of a request ends in what was received so far; -1 if it hasn't yet.
+
+    Raises:
+        Refused: it is too long, or its lines end in a bare line feed.
+    """
+    end = received.find(b"\r\n\r\n")
+    if end > HEAD_BYTES or (end < 0 and len(received) >= HEAD_BYTES):
+        raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    if b"\n\n" in (received if end < 0 else received[:end]):
+        raise Refused(HTTPStatus.BAD_REQUEST)
+    return -1 if end < 0 else end + 4
+
+
+def parse(head: bytes) -> Handshake:
+    """Takes a request's head apart.
+
+    Raises:
+        Refused: it is no GET of HTTP/1.1 with a path of ours, or carries a body.
+    """
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES + 4)
+    try:
+        connection.receive_data(head)
+        request = connection.next_event()
+        following = connection.next_event()
+    except h11.RemoteProtocolError:
+        raise Refused(HTTPStatus.BAD_REQUEST) from None
+    if not isinstance(request, h11.Request) or request.http_version != b"1.1":
+        raise Refused(HTTPStatus.BAD_REQUEST)
+    if request.method != b"GET":
+        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, b"Allow: GET")
+    if not isinstance(following, h11.EndOfMessage):
+        raise Refused(HTTPStatus.BAD_REQUEST)
+    path, _, query = request.target.partition(b"?")
+    return Handshake(path, _segments(path), query, list(request.headers))
+
+
+def _segments(path: bytes) -> tuple[str, ...]:
+    """The segments of an absolute path; `..` and empty ones are names like any other."""
+    if not path.startswith(b"/") or b"#" in path or _BAD_ESCAPE.search(path):
+        raise Refused(HTTPStatus.BAD_REQUEST)
+    try:
+        return tuple(unquote_to_bytes(part).decode() for part in path[1:].split(b"/"))
+    except UnicodeDecodeError:
+        raise Refused(HTTPStatus.BAD_REQUEST) from None
+
+
+def _is_key(value: bytes) -> bool:
+    """Whether it is 16 bytes in base64 (RFC 6455 section 4.2.1)."""
+    try:
+        return len(b64decode(value, validate=True)) == 16  # noqa: PLR2004
+    except binascii.Error:
+        return False
+
+
+def _is_same_host(origin: bytes, host: bytes) -> bool:
+    try:
+        parts = urlsplit(origin.decode("ascii").lower())
+        ours = urlsplit(f"{parts.scheme}://{host.decode('ascii').lower()}")
+        theirs, own_port = parts.port, ours.port
+    except ValueError:  # not ASCII, or a port that is no number
+        return False
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    if not parts.hostname or default is None:
+        return False
+    return (parts.hostname, theirs or default) == (ours.hostname, own_port or default)

@@ -1,0 +1,76 @@
+"""The listening socket: binding it, taking clients in, and sending them home.
+
+trio's own `serve_listeners` ends with the first exception of a client, so clients are accepted
+here, and each has a nursery of its own (in `Client.run`).
+"""
+
+import logging
+
+import trio
+
+from routerd.connectors.websocket.client import Client
+from routerd.connectors.websocket.roster import Roster
+from routerd.connectors.websocket.settings import ListenerSettings
+from routerd.errors import Rejected
+
+logger = logging.getLogger(__name__)
+
+GOODBYE_TIMEOUT = 2.0
+"""Seconds that all clients together have to read what is queued for them, and our close frame."""
+GOING_AWAY = 1001
+PAUSE_WHEN_EXHAUSTED = 0.1
+"""Seconds; clients wait in the kernel's backlog meanwhile."""
+
+
+async def bind(settings: ListenerSettings) -> list[trio.SocketListener]:
+    """Sockets that listen on what the table says; one for each address that its host has.
+
+    Raises:
+        Rejected: the address can't be used.
+    """
+    try:
+        listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
+    except OSError as exc:
+        cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
+        raise Rejected(
+            f"[{settings.key}] can't listen on {settings.host}:{settings.port}: "
+            f"{cause.strerror or cause}"
+        ) from exc
+    if settings.port == 0:  # each address has picked a port of its own, and people want one
+        for other in listeners[1:]:
+            await other.aclose()
+        del listeners[1:]
+    return listeners
+
+
+def describe(listener: trio.SocketListener) -> str:
+    """The bound address, as people write it."""
+    host, port, *_ = listener.socket.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio.Nursery) -> None:
+    """Starts a task in `nursery` for each client that connects, until cancelled."""
+    is_refusing = False
+    while True:
+        try:
+            transport = await listener.accept()
+        except OSError as exc:  # out of file descriptors, or of kernel memory
+            if not is_refusing:
+                logger.warning("can't let websocket clients in for now error=%r", exc.strerror)
+            is_refusing = True
+            await trio.sleep(PAUSE_WHEN_EXHAUSTED)
+            continue
+        is_refusing = False
+        nursery.start_soon(Client(transport, roster).run, name="websocket client")
+
+
+async def send_home(roster: Roster) -> None:
+    """Closes every client with 1001 after what is queued for it; returns when all are gone.
+
+    Those that need longer than the timeout are left for their tasks to be cancelled.
+    """
+    with trio.move_on_after(GOODBYE_TIMEOUT):
+        await roster.groups.wait_flushed()
+        roster.dismiss(GOING_AWAY)
+        await roster.wait_empty()

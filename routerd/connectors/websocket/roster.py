@@ -1,0 +1,75 @@
+"""Who is connected to one listener: shared by its clients, read by the metrics."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+import trio
+
+from routerd.connectors.websocket.paths import Paths, Place
+from routerd.groups import GroupName, Groups
+from routerd.interfaces import Member
+
+
+class Guest(Protocol):
+    """A connected client, as the listener sees it."""
+
+    def end(self, code: int) -> None:
+        """Closes it with `code`, once what is queued for it has been written."""
+
+
+@dataclass
+class Roster:
+    """Clients, where they are connected to, and how those ended that are not any more.
+
+    Attributes:
+        guests: clients from the answer to their handshake until their socket is closed.
+        connections: path pattern -> clients now.
+        refused: HTTP status -> handshakes that ended with it.
+        closed: close code -> clients that we ended with it.
+    """
+
+    paths: Paths = field(default_factory=Paths)
+    groups: Groups = field(default_factory=Groups)
+    guests: set[Guest] = field(default_factory=set)
+    connections: Counter[str] = field(default_factory=Counter)
+    refused: Counter[HTTPStatus] = field(default_factory=Counter)
+    closed: Counter[int] = field(default_factory=Counter)
+    _places: dict[Guest, Place] = field(default_factory=dict)
+    _emptied: trio.Event = field(default_factory=trio.Event)
+    _farewell: int | None = None
+
+    def enter(self, guest: Guest, place: Place, *, group: GroupName, member: Member) -> None:
+        """The client is connected: it counts, and hears what is sent to its group."""
+        self.guests.add(guest)
+        self._places[guest] = place
+        self.connections[place.label] += 1
+        self.groups.join(group, member)
+        if self._farewell is not None:
+            guest.end(self._farewell)
+
+    def leave(self, guest: Guest, *, group: GroupName, member: Member) -> None:
+        """The client hears and counts no more; only its goodbye is left. Harmless twice."""
+        place = self._places.pop(guest, None)
+        if place is not None:
+            self.connections[place.label] -= 1
+            self.groups.leave(group, member)
+
+    def forget(self, guest: Guest) -> None:
+        """Its socket is closed. Harmless if it never entered."""
+        self.guests.discard(guest)
+        if not self.guests:
+            self._emptied.set()
+
+    def dismiss(self, code: int) -> None:
+        """Ends every client with `code`, and whoever completes a handshake from now on."""
+        self._farewell = code
+        for guest in list(self.guests):
+            guest.end(code)
+
+    async def wait_empty(self) -> None:
+        """Returns when no client is left."""
+        while self.guests:
+            self._emptied = trio.Event()
+            await self._emptied.wait()

@@ -1,0 +1,49 @@
+"""Who a client is, as far as templates may ask: the `Origin` of its messages."""
+
+import secrets
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from routerd.connectors.websocket.handshake import Handshake
+
+
+class Session:
+    """One client from its handshake on.
+
+    What it said is decoded when somebody asks, which for most sessions is never.
+
+    Attributes:
+        session: no other session of this process has the same.
+    """
+
+    __slots__ = ("_handshake", "_headers", "_query", "session")
+
+    def __init__(self, handshake: Handshake) -> None:
+        self.session = secrets.token_hex(8)
+        self._handshake = handshake
+        self._query: Mapping[str, str] | None = None
+        self._headers: Mapping[str, str] | None = None
+
+    @property
+    def path(self) -> bytes:
+        """As it was sent, still encoded, without the query."""
+        return self._handshake.path
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters, decoded; of one given twice, the last."""
+        if self._query is None:
+            text = self._handshake.query.decode("ascii")
+            self._query = dict(parse_qsl(text, keep_blank_values=True))
+        return self._query
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, names in lower case; those given twice joined by commas."""
+        if self._headers is None:
+            found: dict[str, str] = {}
+            for name, value in self._handshake.headers:
+                key, text = name.decode("ascii"), value.decode("utf-8", "replace")
+                found[key] = f"{found[key]}, {text}" if key in found else text
+            self._headers = found
+        return self._headers

@@ -1,0 +1,114 @@
+"""What clients send, on its way into a route. A WebSocket has no memory: nothing comes again.
+
+Sockets live with the listener, longer than any life of a route, so what they send goes to the
+route's `Inlet`, and that to whichever life is attached to it.
+"""
+
+from collections.abc import Sequence
+
+import trio
+
+from routerd.mailbox import Batch, Mailbox
+from routerd.message import Message
+from routerd.status import RouteStatus
+
+PATIENCE = 5.0
+"""Seconds that the sockets of a full route are not read.
+
+Longer, and a Kafka outage would cut every browser by a missed pong, and stand in the way of
+other routes of the same path.
+"""
+
+
+class Inlet:
+    """Where clients of a route's paths leave their messages, whether the route runs or not."""
+
+    def __init__(self, status: RouteStatus) -> None:
+        self._status = status
+        self._mailbox: Mailbox | None = None
+        self._source: WebSocketSource | None = None
+        self._full_since: float | None = None
+        self._waits: set[trio.CancelScope] = set()
+
+    def attach(self, source: "WebSocketSource", mailbox: Mailbox) -> None:
+        """From now on messages are put into `mailbox`."""
+        self._mailbox, self._source = mailbox, source
+        self._full_since = None
+
+    def detach(self) -> None:
+        """The life is over; until the next one, messages are dropped."""
+        self._mailbox = self._source = None
+        self.stop_waits()
+
+    def stop_waits(self) -> None:
+        """Whoever waits for room shall look again: there will be none."""
+        for wait in self._waits:
+            wait.cancel()
+
+    def offer(self, message: Message) -> bool:
+        """Puts or drops `message`. False: it has done neither, call again after `wait_for_room`."""
+        mailbox, source = self._mailbox, self._source
+        if mailbox is not None and source is not None and mailbox.has_room:
+            self._full_since = None
+            mailbox.put([message], size=len(message.payload), source=source)
+            return True
+        if mailbox is None or mailbox.closing.is_set():
+            self.drop()
+            return True
+        now = trio.current_time()
+        if self._full_since is None:
+            self._full_since = now
+        if now < self._full_since + PATIENCE:
+            return False
+        self.drop()
+        return True
+
+    async def wait_for_room(self) -> None:
+        """Returns when `offer` has an answer: there is room, or nothing to wait for any more."""
+        if self._mailbox is None or self._full_since is None:
+            return
+        with trio.move_on_at(self._full_since + PATIENCE) as wait:
+            self._waits.add(wait)
+            try:
+                await self._mailbox.wait_for_room()
+            finally:
+                self._waits.remove(wait)
+
+    def drop(self) -> None:
+        """Counts a message that this route can't take now."""
+        if self._mailbox is None:
+            self._status.received += 1
+            self._status.drop(1, "route_restarted")
+        elif self._mailbox.closing.is_set():
+            self._mailbox.drop(1, "shutdown")
+        else:
+            self._mailbox.drop(1, "overloaded")
+
+
+class WebSocketSource:
+    """One life of a route that reads from WebSocket paths; has nothing to connect to."""
+
+    def __init__(self, inlet: Inlet) -> None:
+        self._inlet = inlet
+
+    async def run(
+        self, mailbox: Mailbox, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Takes what clients send until the route drains. Never raises by itself."""
+        self._inlet.attach(self, mailbox)
+        mailbox.past_known()
+        try:
+            task_status.started()
+            await mailbox.closing.wait()
+            self._inlet.stop_waits()
+            await mailbox.wait_settled()
+        finally:
+            if not mailbox.closing.is_set():
+                self._inlet.detach()
+
+    def settle(self, batches: Sequence[Batch]) -> None:
+        """Tells nobody: a WebSocket knows no acknowledgement."""
+
+    def gives_again(self, message: Message) -> bool:
+        """Never."""
+        return False

@@ -1,0 +1,180 @@
+"""The stream that trio-websocket is given instead of the socket's own.
+
+What it writes goes through the client's `Writer`, in one order with broadcasts. What it reads
+has passed the `FrameGuard`. And closing it lets the last bytes arrive.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from routerd.connectors.websocket.frames import encode_close
+from routerd.connectors.websocket.guard import FrameGuard
+from routerd.connectors.websocket.handshake import find_end
+from routerd.connectors.websocket.writer import Writer
+
+TOO_BIG = 1009
+LINGER = 1.0
+"""Seconds that a client has to read our last bytes and close its side.
+
+A socket that is closed with unread input resets the connection, and the reset may overtake
+the close frame or the HTTP answer that says why.
+"""
+_READ_BYTES = 4096
+
+
+class ClientStream(trio.abc.Stream):
+    """One client's bytes. Reads the request itself, then serves trio-websocket.
+
+    Attributes:
+        close_code: asked, when it closes without a close frame sent, which one to send; None:
+            none. trio-websocket just hangs up on a client that breaks the protocol.
+        is_hopeless: whether closing throws away what the kernel could not send yet.
+    """
+
+    def __init__(
+        self, transport: trio.SocketStream, writer: Writer, *, on_offence: Callable[[int], None]
+    ) -> None:
+        """Takes over a client's socket.
+
+        Args:
+            transport: nobody else reads from it.
+            writer: of the same socket.
+            on_offence: called with the close code, before it is sent to a client that broke
+                the protocol or a limit.
+        """
+        self._transport = transport
+        self._writer = writer
+        self._on_offence = on_offence
+        self._guard = FrameGuard()
+        self._received = b""
+        self._request = b""
+        self._on_open: Callable[[], None] = lambda: None
+        self._opened = trio.Event()
+        self._resumed = trio.Event()
+        self._resumed.set()
+        self._is_breached = False
+        self._is_reading = False
+        self._closing: trio.Event | None = None
+        self.close_code: Callable[[], int | None] = lambda: None
+        self.is_hopeless = False
+
+    async def read_head(self) -> bytes:
+        """The head of the client's HTTP request.
+
+        Raises:
+            Refused: it is malformed or too long.
+            trio.BrokenResourceError: the client left before its end.
+        """
+        while (end := find_end(self._received)) < 0:
+            piece = await self._transport.receive_some(_READ_BYTES)
+            if not piece:
+                raise trio.BrokenResourceError("the client left during the handshake")
+            self._received += piece
+        head, self._received = self._received[:end], self._received[end:]
+        return head
+
+    def present(self, request: bytes, *, on_open: Callable[[], None]) -> None:
+        """Sets the request that trio-websocket will read.
+
+        Args:
+            request: in a form that it can't fail on.
+            on_open: called in the same step in which its answer is written, so that nobody
+                who has seen the answer misses what is broadcast after it.
+        """
+        self._request = request
+        self._on_open = on_open
+
+    def hold(self) -> None:
+        """Reads nothing until `resume`: what the client sends stays with it."""
+        self._resumed = trio.Event()
+
+    def resume(self) -> None:
+        """Reads again; harmless if it wasn't held."""
+        self._resumed.set()
+
+    async def refuse(self, answer: bytes) -> None:
+        """Writes an HTTP answer and closes."""
+        self._writer.write(answer)
+        await self.aclose()
+
+    # --- what trio-websocket calls
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The request; once it is answered, frames that keep the limits, up to the end."""
+        if self._request:
+            request, self._request = self._request, b""
+            await trio.lowlevel.checkpoint()
+            return request
+        if not self._opened.is_set():
+            await self._opened.wait()
+        while not self._is_breached:
+            if not self._resumed.is_set():
+                await self._resumed.wait()
+            data = await self._receive(max_bytes)
+            breach = self._guard.find_breach(data)
+            if breach is None:
+                return data
+            self._is_breached = True
+            if breach > 0:
+                return data[:breach]
+        self._punish(TOO_BIG)
+        return b""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Writes without waiting: the writer's bound, not the caller, is what limits a client."""
+        await trio.lowlevel.checkpoint()
+        self._writer.write(bytes(data))
+        if not self._opened.is_set():
+            self._opened.set()
+            self._on_open()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """It never does."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Closes the connection; whoever comes second waits for the first.
+
+        What is queued is written and the client's end of the connection awaited, both within
+        `LINGER`, unless this is cancelled or somebody still reads.
+        """
+        if self._closing is not None:
+            await self._closing.wait()
+            return
+        self._closing = trio.Event()
+        try:
+            if not self._is_reading:
+                with trio.move_on_after(LINGER):
+                    await self._part()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self._writer.close(reset=self.is_hopeless)
+            self._closing.set()
+
+    async def _receive(self, max_bytes: int | None) -> bytes:
+        if self._received:
+            data, self._received = self._received, b""
+            await trio.lowlevel.checkpoint()
+            return data
+        self._is_reading = True
+        try:
+            return bytes(await self._transport.receive_some(max_bytes))
+        finally:
+            self._is_reading = False
+
+    async def _part(self) -> None:
+        try:
+            code = self.close_code()
+            if code is not None and not self._writer.is_sealed:
+                self._punish(code)
+            await self._writer.wait_drained()
+            await self._transport.send_eof()
+            while await self._transport.receive_some(1 << 16):
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+    def _punish(self, code: int) -> None:
+        self._on_offence(code)
+        self._writer.write(encode_close(code))

@@ -1,0 +1,164 @@
+"""A WebSocket client that writes the bytes itself, so that it can be as wrong as a test wants."""
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+import trio
+
+KEY = b"MDEyMzQ1Njc4OWFiY2RlZg=="
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+CONTINUATION = 0x0
+
+
+def request(path: str = "/echo", *more: bytes, **changed: bytes | None) -> bytes:
+    """A handshake. `changed` replaces a header, or leaves it out for None; `more` adds lines."""
+    headers: dict[str, bytes | None] = {
+        "Host": b"127.0.0.1",
+        "Upgrade": b"websocket",
+        "Connection": b"Upgrade",
+        "Sec_WebSocket_Key": KEY,
+        "Sec_WebSocket_Version": b"13",
+    }
+    headers.update(changed)
+    lines = [b"GET " + path.encode() + b" HTTP/1.1"]
+    for name, value in headers.items():
+        if value is not None:
+            lines.append(name.replace("_", "-").encode() + b": " + value)
+    return b"\r\n".join([*lines, *more]) + b"\r\n\r\n"
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    masked: bool = True,
+    length: int | None = None,
+    width: int | None = None,
+) -> bytes:
+    """One frame. `length` lies about the payload's; `width` is the bytes that tell it: 0, 2, 8."""
+    size = len(payload) if length is None else length
+    if width is None:
+        width = 0 if size < 126 else 2 if size < 1 << 16 else 8
+    short = {0: size, 2: 126, 8: 127}[width]
+    head = struct.pack(">BB", fin << 7 | rsv << 4 | opcode, masked << 7 | short)
+    if width:
+        head += size.to_bytes(width, "big")
+    if not masked:
+        return head + payload
+    key = os.urandom(4)
+    return head + key + mask(payload, key)
+
+
+def mask(payload: bytes, key: bytes) -> bytes:
+    """Applies a masking key; a second time undoes it."""
+    repeated = (key * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")).to_bytes(
+        len(payload), "big"
+    )
+
+
+@dataclass
+class Frame:
+    """What the server sent."""
+
+    opcode: int
+    payload: bytes
+
+    @property
+    def code(self) -> int:
+        """Of a close frame; 1005 for one without."""
+        return int.from_bytes(self.payload[:2], "big") if self.payload else 1005
+
+
+class RawClient:
+    """One connection. Reads give None at the end of it, whichever way it came."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._received = b""
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def open(self, path: str = "/echo") -> "RawClient":
+        """Completes the handshake."""
+        await self.send(request(path))
+        status, _ = await self.read_answer()
+        assert status == 101, status
+        return self
+
+    async def read_answer(self) -> tuple[int | None, bytes]:
+        """Status and head of the HTTP answer; None if the connection ended without one."""
+        while b"\r\n\r\n" not in self._received:
+            if not await self._receive():
+                return None, self._received
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        return int(head.split(b" ")[1]), head
+
+    async def read(self) -> Frame | None:
+        """The next frame."""
+        while (found := self._take_frame()) is None:
+            if not await self._receive():
+                return None
+        return found
+
+    async def read_close(self) -> int | None:
+        """The code of the next close frame, skipping others; None without one."""
+        while (found := await self.read()) is not None:
+            if found.opcode == CLOSE:
+                return found.code
+        return None
+
+    async def read_to_end(self) -> bytes:
+        """Everything until the connection ends."""
+        while await self._receive():
+            pass
+        return self._received
+
+    async def echo(self, text: bytes) -> bytes:
+        """Sends a text and gives what comes back."""
+        await self.send(frame(TEXT, text))
+        answer = await self.read()
+        assert answer is not None
+        return answer.payload
+
+    async def reset(self) -> None:
+        """Goes without a word, and without a FIN."""
+        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.stream.socket.close()
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+    async def _receive(self) -> bool:
+        try:
+            data = await self.stream.receive_some(1 << 16)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        self._received += data
+        return bool(data)
+
+    def _take_frame(self) -> Frame | None:
+        data = self._received
+        if len(data) < 2:
+            return None
+        size, start = data[1] & 0x7F, 2
+        if size > 125:
+            start = 4 if size == 126 else 10
+            if len(data) < start:
+                return None
+            size = int.from_bytes(data[2:start], "big")
+        assert not data[1] & 0x80, "a server does not mask"
+        if len(data) < start + size:
+            return None
+        self._received = data[start + size :]
+        return Frame(data[0] & 0x0F, data[start : start + size])
+
+
+async def connect(port: int) -> RawClient:
+    """A connection without a handshake yet."""
+    return RawClient(await trio.open_tcp_stream("127.0.0.1", port))

@@ -1,0 +1,204 @@
+"""What wrong clients are answered, and that nobody else notices them."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from routerd.connectors.websocket import client as client_module
+from routerd.connectors.websocket import stream as stream_module
+from tests.hostile_websockets import frames, handshakes
+from tests.raw_websocket import PING, TEXT, frame, request
+from tests.websocket_house import House, eventually, open_house
+
+HANDSHAKES = list(handshakes())
+FRAMES = list(frames())
+PATIENCE = 1.0
+"""Seconds for a handshake, where a test waits for the end of it; good clients need it too."""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "LINGER", 0.3)
+
+
+async def answer_to_handshake(house: House, data: bytes) -> int | None:
+    bad = await house.dial()
+    with trio.fail_after(10):
+        with suppress(trio.BrokenResourceError):  # answered and closed before it was all sent
+            await bad.send(data)
+        status, _ = await bad.read_answer()
+        if status != 101:
+            await bad.read_to_end()
+    await bad.aclose()
+    return status
+
+
+async def answer_to_frames(house: House, data: bytes) -> int | None:
+    bad = await house.connect("/echo/bad")
+    with trio.fail_after(10):
+        with suppress(trio.BrokenResourceError):
+            await bad.send(data)
+        code = await bad.read_close()
+        await bad.read_to_end()
+    await bad.aclose()
+    return code
+
+
+@asynccontextmanager
+async def good_clients(house: House, count: int = 10) -> AsyncIterator[None]:
+    """Clients that talk to themselves all the time, and fail when an echo doesn't come."""
+    done = trio.Event()
+
+    async def talk(number: int, *, task_status: trio.TaskStatus[None]) -> None:
+        client = await house.connect(f"/echo/good{number}")
+        task_status.started()
+        turn = 0
+        while not done.is_set() or turn < 3:
+            turn += 1
+            with trio.fail_after(10):
+                assert await client.echo(b"%d/%d" % (number, turn)) == b"%d/%d" % (number, turn)
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(count):
+            await nursery.start(talk, number)
+        yield
+        done.set()
+
+
+async def attack(house: House) -> None:
+    """Every row of both tables, all at once."""
+    async with trio.open_nursery() as nursery:
+        for _, data, _ in HANDSHAKES:
+            nursery.start_soon(answer_to_handshake, house, data)
+        for _, data, _ in FRAMES:
+            nursery.start_soon(answer_to_frames, house, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"), [row[1:] for row in HANDSHAKES], ids=[row[0] for row in HANDSHAKES]
+)
+async def test_a_wrong_handshake_is_answered(data: bytes, status: int) -> None:
+    async with open_house() as house:
+        assert await answer_to_handshake(house, data) == status
+        assert await (await house.connect("/echo/good")).echo(b"still here") == b"still here"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [row[1:] for row in FRAMES], ids=[row[0] for row in FRAMES]
+)
+async def test_a_wrong_frame_is_answered(data: bytes, code: int) -> None:
+    async with open_house() as house:
+        assert await answer_to_frames(house, data) == code
+        assert await (await house.connect("/echo/good")).echo(b"still here") == b"still here"
+
+
+async def test_good_clients_notice_nothing_of_all_of_them_together(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_house() as house, good_clients(house):
+        await attack(house)
+    assert caplog.records == []
+
+
+async def test_good_clients_notice_nothing_of_resets_at_every_stage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_house() as house, good_clients(house):
+        for _, data, _ in HANDSHAKES:
+            bad = await house.dial()
+            await bad.send(data[: len(data) // 2])
+            await bad.reset()
+        for _, data, _ in [*HANDSHAKES, *FRAMES]:
+            bad = await house.dial()
+            await bad.send(request("/echo/bad") + data)
+            await bad.reset()
+        for _, data, _ in FRAMES:
+            bad = await house.connect("/echo/bad")
+            await bad.send(data[: 1 + len(data) // 2])
+            await bad.reset()
+        await eventually(lambda: house.status.ws_connections()["/echo/{room}"] == 10)
+    assert caplog.records == []
+
+
+async def test_good_clients_notice_nothing_of_many_that_never_finish_a_handshake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "HANDSHAKE_TIMEOUT", PATIENCE)
+    async with open_house() as house, good_clients(house), trio.open_nursery() as nursery:
+
+        async def dawdle() -> None:
+            bad = await house.dial()
+            with suppress(trio.BrokenResourceError):
+                for byte in request("/echo/bad"):
+                    await bad.send(bytes([byte]))
+                    await trio.sleep(PATIENCE / 10)
+            with trio.fail_after(10):
+                assert (await bad.read_answer())[0] == 408
+            await bad.aclose()
+
+        for _ in range(200):
+            nursery.start_soon(dawdle)
+
+
+async def flood_with_pings(house: House) -> None:
+    """Never reads its pongs."""
+    bad = await house.connect("/echo/bad")
+    with suppress(trio.BrokenResourceError), trio.move_on_after(0.5):
+        while True:
+            await bad.send(frame(PING, b"x" * 125) * 1000)
+    await bad.reset()
+
+
+async def flood_with_nothing(house: House) -> None:
+    """Messages without a byte, and it never reads what comes of them."""
+    bad = await house.connect("/echo/bad")
+    with suppress(trio.BrokenResourceError), trio.move_on_after(0.5):
+        await bad.send(frame(TEXT) * 20_000)
+    await bad.reset()
+
+
+async def flood_with_one_byte_writes(house: House) -> None:
+    bad = await house.connect("/echo/bad2")
+    for byte in frame(TEXT, b"x" * 2000):
+        await bad.send(bytes([byte]))
+    await bad.aclose()
+
+
+@pytest.mark.parametrize(
+    "flood", [flood_with_pings, flood_with_nothing, flood_with_one_byte_writes]
+)
+async def test_good_clients_notice_nothing_of_a_flood(
+    flood: Callable[[House], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_house() as house, good_clients(house), trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(flood, house)
+    assert caplog.records == []
+
+
+def resident_bytes() -> int:
+    """Of this process, now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_wrong_clients_leave_nothing_behind() -> None:
+    async with open_house() as house:
+        await attack(house)
+        await house.connection.roster.wait_empty()
+        await wait_all_tasks_blocked(0.01)
+        tasks, memory = trio.lowlevel.current_statistics().tasks_living, resident_bytes()
+        for _ in range(3):
+            await attack(house)
+        await house.connection.roster.wait_empty()
+        await wait_all_tasks_blocked(0.01)
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        assert resident_bytes() - memory < 32 << 20
+        assert set(house.status.ws_connections().values()) == {0}

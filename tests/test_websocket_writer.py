@@ -1,0 +1,221 @@
+"""One client's writer, on a pair of sockets of which the far end reads when a test wants."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from routerd.connectors.websocket import writer as writer_module
+from routerd.connectors.websocket.frames import encode, encode_close
+from routerd.connectors.websocket.writer import QUEUE_BYTES, Writer
+
+PING = b"\x89\x00"
+CLOSE = encode_close(4408)
+MANY = 40 << 20
+"""Bytes: more than a writer and all kernel buffers together take."""
+
+
+class Bench:
+    """A writer and the far end of its socket."""
+
+    def __init__(self, nursery: trio.Nursery, near: socket.socket, far: socket.socket) -> None:
+        self.near, self.far = trio.socket.from_stdlib_socket(near), far
+        self.slow = 0
+        self.reported = trio.Event()
+        self.writer = Writer(
+            self.near,
+            start_drain=lambda: nursery.start_soon(self.writer.drain),
+            on_slow=self._count_slow,
+        )
+
+    def _count_slow(self) -> None:
+        self.slow += 1
+        self.reported.set()
+
+    def fill(self, chunk: bytes = b"f" * 65536) -> int:
+        """Pushes until a part of it had to be queued; gives how many bytes that were."""
+        pushed = 0
+        while pushed < MANY and not self.writer.queued_bytes:
+            self.writer.push(chunk)
+            pushed += len(chunk)
+        assert self.writer.queued_bytes
+        return pushed
+
+    async def read(self, size: int) -> bytes:
+        """What the far end gets, up to `size` bytes or the end."""
+        got = bytearray()
+        self.far.setblocking(False)
+        with trio.fail_after(5):
+            while len(got) < size:
+                await trio.lowlevel.wait_readable(self.far)
+                piece = self.far.recv(1 << 20)
+                if not piece:
+                    break
+                got += piece
+        return bytes(got)
+
+    async def read_to_end(self) -> bytes:
+        """All that the far end gets until the writer has nothing more and closes."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._close_when_drained)
+            return await self.read(MANY)  # noqa: ASYNC121 - the other task ends by this
+
+    async def _close_when_drained(self) -> None:
+        await self.writer.wait_drained()
+        self.writer.close()
+
+
+@asynccontextmanager
+async def open_bench() -> AsyncIterator[Bench]:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    try:
+        async with trio.open_nursery() as nursery:
+            yield Bench(nursery, near, far)
+            nursery.cancel_scope.cancel()
+    finally:
+        near.close()
+        far.close()
+
+
+async def test_a_push_is_on_the_wire_before_it_returns() -> None:
+    async with open_bench() as bench:
+        bench.writer.push(b"hello")
+        assert bench.far.recv(100) == b"hello"
+        assert not bench.writer.queued_bytes
+
+
+async def test_what_the_socket_does_not_take_follows_in_order_when_it_does() -> None:
+    async with open_bench() as bench:
+        size = bench.fill()
+        bench.writer.push(b"A" * 100)
+        bench.writer.write(PING)
+        bench.writer.push(b"B" * 100)
+        everything = await bench.read(size + 202)
+        assert everything == b"f" * size + b"A" * 100 + PING + b"B" * 100
+        await wait_all_tasks_blocked()
+        assert not bench.writer.queued_bytes
+        bench.writer.push(b"direct again")
+        assert bench.far.recv(100) == b"direct again"
+        assert bench.slow == 0
+
+
+async def test_a_client_over_its_bound_is_reported_once_and_hears_only_the_close_frame() -> None:
+    async with open_bench() as bench:
+        frame = encode(b"x" * 1000, is_text=False)
+        sent = bench.fill(frame)
+        for _ in range(2 * QUEUE_BYTES // len(frame)):
+            bench.writer.push(frame)
+        assert bench.slow == 1
+        bench.writer.write(PING)
+        bench.writer.write(CLOSE)
+        bench.writer.push(frame)
+        everything = await bench.read_to_end()
+        assert len(everything) < sent + QUEUE_BYTES
+        assert everything.endswith(CLOSE)
+        whole, cut = divmod(len(everything) - len(CLOSE), len(frame))
+        assert cut == 0
+        assert everything == frame * whole + CLOSE
+
+
+@pytest.mark.slow
+async def test_a_queue_is_within_its_bound_whoever_writes() -> None:
+    async with open_bench() as bench:
+        bench.fill()
+        for _ in range(QUEUE_BYTES // len(PING) + 1):
+            bench.writer.write(PING)
+        assert bench.slow == 1
+
+
+async def test_a_lone_frame_may_be_larger_than_the_bound() -> None:
+    async with open_bench() as bench:
+        frame = encode(b"x" * 2 * QUEUE_BYTES, is_text=False)
+        bench.writer.push(frame)
+        assert bench.slow == 0
+        assert await bench.read(len(frame)) == frame
+
+
+@pytest.mark.slow
+async def test_a_client_that_takes_nothing_for_too_long_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer_module, "SEND_TIMEOUT", 0.05)
+    async with open_bench() as bench:
+        bench.fill()
+        with trio.fail_after(5):
+            await bench.reported.wait()
+
+
+async def test_nothing_follows_a_close_frame() -> None:
+    async with open_bench() as bench:
+        bench.writer.write(CLOSE)
+        bench.writer.push(b"late")
+        bench.writer.write(PING)
+        bench.writer.write(CLOSE)
+        assert bench.writer.is_sealed
+        assert bench.far.recv(100) == CLOSE
+
+
+async def test_a_close_frame_waits_for_what_is_queued() -> None:
+    async with open_bench() as bench:
+        size = bench.fill()
+        bench.writer.write(CLOSE)
+        bench.writer.push(b"late")
+        assert await bench.read(size + len(CLOSE)) == b"f" * size + CLOSE
+
+
+async def test_pushing_to_a_client_that_is_gone_is_harmless() -> None:
+    async with open_bench() as bench:
+        bench.far.close()
+        bench.writer.push(b"a")
+        bench.writer.push(b"b")
+        assert bench.writer.is_sealed
+        with pytest.raises(trio.BrokenResourceError):
+            bench.writer.write(PING)
+
+
+async def test_a_client_that_goes_with_a_full_queue_frees_it() -> None:
+    async with open_bench() as bench:
+        bench.fill()
+        bench.far.close()
+        with trio.fail_after(5):
+            await bench.writer.wait_drained()
+        assert not bench.writer.queued_bytes
+
+
+async def test_closing_wakes_whoever_waits_and_is_harmless_twice() -> None:
+    async with open_bench() as bench, trio.open_nursery() as nursery:
+        bench.fill()
+        nursery.start_soon(bench.writer.wait_drained)
+        await wait_all_tasks_blocked()
+        bench.writer.close()
+        bench.writer.close(last_words=CLOSE, reset=True)
+        bench.writer.push(b"late")
+
+
+async def test_nothing_is_written_to_whoever_gets_the_same_file_descriptor_later() -> None:
+    async with open_bench() as bench:
+        number = bench.near.fileno()
+        bench.writer.close()
+        others = [socket.socketpair() for _ in range(10)]
+        assert number in {sock.fileno() for pair in others for sock in pair}
+        bench.writer.push(b"not for you")
+        for one, other in others:
+            one.setblocking(False)
+            other.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1)
+            with pytest.raises(BlockingIOError):
+                other.recv(1)
+            one.close()
+            other.close()
+
+
+async def test_last_words_are_written_if_nothing_is_in_the_way() -> None:
+    async with open_bench() as bench:
+        bench.writer.push(b"a")
+        bench.writer.close(last_words=CLOSE)
+        assert await bench.read(100) == b"a" + CLOSE
