@@ -1,0 +1,1 @@
+"""The `kafka` scheme: topics of a Kafka cluster as outputs."""
