@@ -1,0 +1,1 @@
+"""TOML to models, with every problem and its line. Knows connectors only by their table."""

@@ -1,0 +1,98 @@
+"""The tables of connections: `[mqtt]`, `[kafka.audit]`, and which ports they share."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from routerd.checks import Checks
+from routerd.config.models import ConnectionModel
+from routerd.connectors.checks import CHECKS
+from routerd.findings import did_you_mean, quoted
+from routerd.section import Section
+
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+BY_TABLE: Mapping[str, Checks] = {
+    checks.table: checks for checks in CHECKS.values() if checks.table is not None
+}
+"""Which connector a table belongs to."""
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What the file says of connections.
+
+    Attributes:
+        models: those that can be opened.
+        written: the keys of all that the file has, also of those with problems.
+    """
+
+    models: Mapping[str, ConnectionModel]
+    written: frozenset[str]
+
+    def settings(self, key: str) -> object | None:
+        """What a connection's checks made of it; None if it is wrong or missing."""
+        model = self.models.get(key)
+        return None if model is None else model.settings
+
+
+def read_connections(root: Section) -> Connections:
+    """Every connection of the file, and `log`, which needs no table."""
+    models = {"log": ConnectionModel("log", "log", None)}
+    written = {"log"}
+    for table, checks in BY_TABLE.items():
+        if table in root and not isinstance(root.values[table], Mapping):
+            written.add(table)
+        for key, section in _tables_of(root, table, checks):
+            written.add(key)
+            settings = checks.connection(key, section)
+            if settings is not None:
+                models[key] = ConnectionModel(key, checks.connector, settings)
+    return Connections(models, frozenset(written))
+
+
+def _tables_of(root: Section, table: str, checks: Checks) -> Iterator[tuple[str, Section]]:
+    """The default connection and the named ones.
+
+    A table inside is a connection if its name is no key, and says its own main key.
+    """
+    whole = root.section(table)
+    if whole is None:
+        return
+    named = {
+        name: value
+        for name, value in whole.values.items()
+        if isinstance(value, Mapping) and name not in checks.keys
+    }
+    main_key = checks.main_key.split(" ")[0]
+    own = {key: value for key, value in whole.values.items() if key not in named}
+    if own or not named:
+        section = root.inner(own, table, label=f"[{table}]")
+        section.takes_references = True
+        yield table, section
+    for name, value in named.items():
+        label = f"[{table}.{quoted(name)[1:-1]}]"
+        section = root.inner(value, table, name, label=label)
+        section.takes_references = True
+        meant = did_you_mean(name, checks.keys)
+        if main_key not in value and meant:
+            section.problem(
+                None,
+                f"[{table}] has no key `{quoted(name)[1:-1]}`{meant} (a connection of that name "
+                f"would need its own `{main_key}`)",
+            )
+        elif not NAME.fullmatch(name):
+            section.problem(
+                None,
+                f"{label}: the name of a connection is letters, digits, `_` and `-`; rename it",
+            )
+        else:
+            yield f"{table}.{name}", section
+
+
+def listens_on(model: ConnectionModel) -> tuple[str, int] | None:
+    """Host and port that a connection binds, if it does."""
+    for checks in BY_TABLE.values():
+        if checks.connector == model.connector:
+            return checks.listens_on(model.settings)
+    return None

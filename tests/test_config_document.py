@@ -1,0 +1,80 @@
+"""Files that are no TOML: one sentence each, with the line where reading ended."""
+
+from pathlib import Path
+
+import pytest
+
+from routerd.config.document import LONGEST, read_document
+from routerd.errors import ConfigError
+from routerd.problems import Problem
+
+
+def refusal_of(path: Path) -> Problem:
+    with pytest.raises(ConfigError) as refused:
+        read_document(path)
+    (problem,) = refused.value.problems
+    return problem
+
+
+def refusal(folder: Path, raw: bytes) -> Problem:
+    path = folder / "routes.toml"
+    path.write_bytes(raw)
+    return refusal_of(path)
+
+
+def test_a_file_is_values_and_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    path.write_bytes("[a]\r\nb = 'ä'\r\n".encode())
+
+    document = read_document(path)
+
+    assert document.values == {"a": {"b": "ä"}}
+    assert document.lines.find(("a", "b")) == 2
+
+
+def test_a_missing_file_and_a_directory_say_so(tmp_path: Path) -> None:
+    assert refusal_of(tmp_path / "none.toml") == Problem(
+        0, "can't be read: No such file or directory"
+    )
+    assert refusal_of(tmp_path) == Problem(0, "is a directory; name the TOML file in it")
+    assert refusal_of(tmp_path / "a\0b") == Problem(0, "can't be read: no legal path")
+
+
+def test_a_problem_of_the_whole_file_is_shown_without_a_line() -> None:
+    assert Problem(0, "is empty").shown("routes.toml") == "routes.toml: is empty"
+    assert Problem(3, "is empty").shown("routes.toml") == "routes.toml:3: is empty"
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "part"),
+    [
+        (b"a = 1\nb = '\xff'\n", 2, "byte 0xff is not UTF-8"),
+        (b"\xff\xfea\x00", 1, "is UTF-16"),
+        (b"\xef\xbb\xbfa = 1", 1, "byte order mark"),
+        (b"a = " + b"[" * 5000, None, "nested too deeply"),
+        (b"a = 1\nb = " + b"9" * 5000, 2, "thousands of digits"),
+        (b'a = "x\ty\x01"\n', 1, "can't stand here"),
+        (b"a = 2020-99-99\n", 1, "not TOML"),
+        (b"a = {b = 1\n", 1, "not closed"),
+        (b"[a\n", 1, "header"),
+        (b"= 1\n", 1, "needs quotes"),
+        (b'a = "\\u12"\n', 1, "hex digits"),
+        (b"a = {b = 1}\n[a.c]\n", 2, "[a.c]"),
+        (b'a = """\nx', 2, "no closing quote"),
+    ],
+)
+def test_what_is_no_toml_is_one_sentence(
+    tmp_path: Path, raw: bytes, line: int | None, part: str
+) -> None:
+    problem = refusal(tmp_path, raw)
+
+    assert part in problem.sentence
+    assert line is None or problem.line == line
+
+
+def test_a_file_that_is_no_table_at_all_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    with path.open("wb") as file:
+        file.truncate(LONGEST + 1)
+
+    assert refusal_of(path).sentence.startswith("is over 16 MiB")
