@@ -1,0 +1,127 @@
+"""What `/readyz` and `/status.json` say, as plain JSON values; and who is alive, who is ready.
+
+Scripts rely on the names of these fields: add to them, change none.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+
+from routerd.status import DaemonStatus, RouteStatus, SinkStatus, Standing
+
+HEARTBEAT_LIMIT_SECONDS: Final = 2.0
+
+Facts = dict[str, object]
+
+
+def is_alive(status: DaemonStatus) -> bool:
+    """Whether the event loop turned lately."""
+    return heartbeat_age(status) < HEARTBEAT_LIMIT_SECONDS
+
+
+def heartbeat_age(status: DaemonStatus) -> float:
+    """Seconds since the newest heartbeat."""
+    return max(0.0, time.monotonic() - status.last_heartbeat)
+
+
+def is_ready(routes: Sequence[RouteStatus]) -> bool:
+    """Whether all of `routes` run; without one, nothing does."""
+    return bool(routes) and all(route.state == "running" for route in routes)
+
+
+def readiness(routes: Sequence[RouteStatus]) -> Facts:
+    """The answer of `/readyz` for these routes."""
+    return {"ready": is_ready(routes), "routes": [_condition(route) for route in routes]}
+
+
+def status_facts(status: DaemonStatus) -> Facts:
+    """The answer of `/status.json`: everything that is known, for people and scripts."""
+    return {
+        "version": status.version,
+        "started_at": moment(status.started_at),
+        "uptime_seconds": round(max(0.0, time.time() - status.started_at), 3),
+        "ready": is_ready(status.routes),
+        "listening": dict(status.listening),
+        "routes": [route_facts(route) for route in status.routes],
+        "ws_connections": status.ws_connections(),
+        "group_members": status.group_members(),
+        "ws_closed": status.ws_closed(),
+        "ws_refused": status.ws_refused(),
+    }
+
+
+def route_facts(route: RouteStatus) -> Facts:
+    """One route of `/status.json`."""
+    return {
+        **_condition(route),
+        "source": route.source,
+        "sinks": [_sink(sink) for sink in route.sinks],
+        "promise": route.promise,
+        "mqtt_connected": route.mqtt_connected,
+        "restarts": route.restarts,
+        "last_error": route.last_error,
+        "next_try": None if route.next_try_at is None else moment(route.next_try_at),
+        "standing": None if route.standing is None else _standing(route, route.standing),
+        **_counts(route),
+    }
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _condition(route: RouteStatus) -> Facts:
+    return {
+        "name": route.name,
+        "state": route.state,
+        "reason": route.reason,
+        "since": moment(route.since),
+        "waits_for": route.waits_for,
+    }
+
+
+def _counts(route: RouteStatus) -> Facts:
+    oldest = route.oldest()
+    return {
+        "received": route.received,
+        "settled": {
+            "delivered": route.delivered,
+            "dead_lettered": route.dead_lettered,
+            "dropped": sum(route.dropped.values()),
+            "returned": route.returned,
+        },
+        "dropped": dict(route.dropped),
+        "inflight": route.inflight,
+        "inflight_limit": route.inflight_limit,
+        "inflight_bytes": route.inflight_bytes,
+        "inflight_bytes_limit": route.inflight_bytes_limit,
+        "oldest_inflight_age_seconds": (
+            None if oldest is None else round(max(0.0, trio.current_time() - oldest), 3)
+        ),
+        "late_acknowledgements": route.late_acks,
+        "reordered": route.reordered,
+    }
+
+
+def _sink(sink: SinkStatus) -> Facts:
+    return {
+        "address": sink.address,
+        "required": sink.required,
+        "delivered": sink.counts.delivered,
+        "failed": sink.counts.failed,
+    }
+
+
+def _standing(route: RouteStatus, standing: Standing) -> Facts:
+    return {
+        "address": route.source,
+        "topic": standing.address,
+        "size": standing.size,
+        "error": standing.error,
+        "since": moment(standing.since),
+    }
