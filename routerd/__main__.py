@@ -1,0 +1,5 @@
+"""`python -m routerd` is the same program as `routerd`."""
+
+from routerd.cli import main
+
+main()
