@@ -108,14 +108,18 @@ def test_a_stuck_pipe_holds_nobody_up_and_what_did_not_fit_is_told(pipe: tuple[i
 
 @pytest.mark.slow
 def test_a_stuck_pipe_holds_up_the_end_for_a_second_at_most(pipe: tuple[int, int]) -> None:
-    _reading, writing = pipe
+    reading, writing = pipe
     fill(writing)
     handler = LineHandler(plain, fd=writing)
-    say(handler, "never seen")
+    say(handler, "too late")
     closed = threading.Thread(target=handler.close)
     closed.start()
     closed.join(5)
     assert not closed.is_alive()
+    # Else its thread would write to whatever gets these file descriptors next.
+    while b"too late" not in os.read(reading, 1 << 20):
+        pass
+    handler.close()
 
 
 def test_a_reader_that_went_away_is_counted_and_survived(pipe: tuple[int, int]) -> None:

@@ -1,11 +1,14 @@
 """An MQTT broker that goes: what it keeps is not lost, and what it forgets is named."""
 
+import time
 from collections.abc import Callable
 
 from tests.proofs.history import judge, some_readings
+from tests.proofs.publishing import Firehose
 from tests.proofs.tables import head, telemetry
 from tests.proofs.watching import status_of, wait_running
 from tests.rig.daemon import Routerd
+from tests.rig.faultproxy import FaultProxy
 from tests.rig.kafka import Kafka
 from tests.rig.mosquitto import Mosquitto
 from tests.rig.mqttpub import Publisher
@@ -16,6 +19,7 @@ StartRouterd = Callable[..., Routerd]
 StartKafka = Callable[..., Kafka]
 
 HELD = 500
+RESETS = 5
 
 
 def test_a_restart_that_keeps_the_session_loses_nothing(
@@ -42,6 +46,28 @@ def test_a_restart_that_keeps_the_session_loses_nothing(
     verdict = judge(messages, kafka.records.read("telemetry"))
     assert (verdict.lost, verdict.inversions, verdict.strangers) == ([], 0, 0)
     assert mosquitto.log.count("Error") == mosquitto.log.count("rotocol") == 0
+
+
+def test_connections_that_are_reset_under_load_lose_nothing(
+    mosquitto: Mosquitto, kafka: Kafka, topic: str, start_routerd: StartRouterd
+) -> None:
+    kafka.create_topic(topic, 4)
+    with FaultProxy(mosquitto.port) as proxy:
+        url = f"mqtt://127.0.0.1:{proxy.port}"
+        routerd = start_routerd(head(url, kafka.bootstrap) + telemetry(f'"kafka:{topic}"'))
+        wait_running(routerd)
+        with Firehose(mosquitto.port) as firehose:
+            for number in range(RESETS):
+                time.sleep(0.5)
+                proxy.reset()
+                routerd.wait_event("mqtt connected", count=number + 2)
+        kafka.records.wait_until_count(topic, len(firehose.acknowledged), timeout=60)
+        _wait_inflight(routerd, 0)
+        assert status_of(routerd, "telemetry")["restarts"] == RESETS
+        assert routerd.stop() == 0
+    verdict = judge(firehose.acknowledged, kafka.records.read(topic))
+    assert (verdict.lost, verdict.inversions, verdict.strangers) == ([], 0, 0)
+    assert mosquitto.log.count("rotocol error") == 0
 
 
 def test_a_session_that_is_lost_is_named_and_what_we_held_is_delivered(
