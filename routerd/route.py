@@ -188,7 +188,7 @@ class Route:
     async def _settle_failures(self, delivery: Delivery) -> bool:
         """Decides about each failed message, in order. False: given up, acknowledge nothing."""
         batch = delivery.batch
-        lost: set[int] = set()
+        lost: dict[int, tuple[Message, DeliveryFailed]] = {}
         for failure in delivery.failures():
             if failure.index in lost:
                 continue
@@ -198,11 +198,15 @@ class Route:
                 continue
             if self._on_error == "stop" and batch.source is self._source:
                 return False
-            lost.add(failure.index)
-            if batch.source is not self._source and batch.source.gives_again(failure.message):
-                # Only the next connection tells whether the broker still has it.
-                await self._mailbox.wait_past_known()
-            self._end_failed(batch, failure.message, error)
+            lost[failure.index] = failure.message, error
+        may_come_again = (batch.source.gives_again(message) for message, _ in lost.values())
+        if batch.source is not self._source and any(may_come_again):
+            # Only the next connection tells whether the broker still has them.
+            await self._mailbox.wait_past_known()
+        # In one step with the release of the whole batch: a scrape, or the end of this task, in
+        # between would count these as settled and as in flight.
+        for message, error in lost.values():
+            self._end_failed(batch, message, error)
         delivery.ended = len(lost)
         return True
 
@@ -214,6 +218,8 @@ class Route:
         error = await self._offer_again(failure)
         if error is None or self._on_error == "drop":
             return error
+        if batch.source is not self._source or self._mailbox.closing.is_set():
+            return error  # nobody stands at it, and there may be a window of them: no line each
         self._stand_at(failure.message, error)
         try:
             while batch.source is self._source and not self._mailbox.closing.is_set():

@@ -8,6 +8,9 @@ from confluent_kafka import KafkaError
 
 from routerd.connectors.kafka.connector import LEAST_QUEUE, library_config
 from routerd.connectors.kafka.producer import FASTEST, SLOWEST, pause_after
+from routerd.connectors.kafka.records import Record
+from routerd.errors import DeliveryFailed
+from routerd.message import Message
 from routerd.secrets import Secret
 from tests.kafka_house import (
     PATIENCE,
@@ -119,6 +122,33 @@ async def test_what_was_refused_alone_is_offered_again_alone(mockkafka: MockKafk
             await mates.wait()
         assert mates.failures == {}
         assert (await output.deliver(bad)).failures == {}
+
+
+@slow
+async def test_what_came_back_and_can_not_be_rendered_again_fails_alone(
+    mockkafka: MockKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # JSON nested so deeply that it could just be rendered where the stack was less deep.
+    mockkafka.create_topic("t")
+    async with open_kafka(mockkafka.bootstrap) as connection:
+        output = open_output(connection, "t")
+        await output.deliver(numbered(1))
+        make, rendered = output.sink.record, list[bytes]()  # type: ignore[attr-defined]
+
+        def once_only(message: Message) -> Record:
+            rendered.append(message.payload)
+            if rendered.count(b"1") > 1:
+                raise DeliveryFailed("nested too deeply", reason="unroutable")
+            record: Record = make(message)
+            return record
+
+        monkeypatch.setattr(output.sink, "record", once_only)
+        mockkafka.push_request_errors(PRODUCE, [KafkaError.INVALID_PRODUCER_EPOCH])
+        first = await output.deliver(numbered(1, start=1))
+        monkeypatch.undo()
+        assert (await output.deliver(numbered(1, start=2))).failures == {}
+    assert first.failures.keys() == {0}
+    assert values(mockkafka, "t") == [b"0", b"2"]
 
 
 @slow

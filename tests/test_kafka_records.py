@@ -129,3 +129,16 @@ def test_a_key_that_is_no_text_fails_that_message() -> None:
     make = Maker("t", key="{.a}")
     with pytest.raises(DeliveryFailed):
         make("s/1", b'{"a": "\\ud800"}')
+
+
+def test_an_optional_key_that_is_nested_too_deeply_fails_that_message() -> None:
+    # Which depths decode and don't encode depends on the stack; some of these always do.
+    make, taken = Maker("t", key="{.a?}", max_bytes=10_000), set[bool]()
+    for depth in range(800, 1000):
+        try:
+            make("s/1", b'{"a":%s%s}' % (b"[" * depth, b"]" * depth))
+        except DeliveryFailed:
+            taken.add(False)
+        else:
+            taken.add(True)
+    assert taken == {True, False}

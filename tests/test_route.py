@@ -337,3 +337,44 @@ async def test_what_is_left_of_a_session_that_the_broker_forgot_is_named(
         status = bench.status
     assert (status.returned, status.dropped) == (0, {"session_lost": 2})
     assert "count=2 first_from='t/a'" in caplog.text
+
+
+async def hold_the_second_of_two_refused(bench: Bench) -> None:
+    """`x` was refused for good, `y` is being offered again and nobody answers."""
+    bench.sink.refuses = {b"x": DeliveryFailed("no"), b"y": DeliveryFailed("no")}
+    bench.source.put(b"x", b"y")
+    for _ in range(2):
+        await settled()
+        bench.sink.confirm()
+    await settled()
+    assert bench.sink.accepted == [b"x", b"y", b"x", b"y"]
+
+
+async def test_the_sum_holds_while_refused_messages_of_a_batch_are_offered_again() -> None:
+    async with running(on_error="drop") as bench:
+        await hold_the_second_of_two_refused(bench)
+        bench.balance()
+        bench.sink.confirm()
+        await settled()
+        assert bench.status.dropped == {"rejected": 2}
+
+
+async def test_the_sum_holds_if_a_route_is_stopped_while_it_offers_messages_again() -> None:
+    async with running(on_error="drop") as bench:
+        await hold_the_second_of_two_refused(bench)
+    assert (bench.status.returned, bench.status.dropped) == (2, {})
+
+
+async def test_a_window_of_refused_messages_is_not_a_line_each_when_the_connection_breaks(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running() as bench:
+        payloads = [b"m%d" % number for number in range(20)]
+        bench.sink.confirms_at_once = True
+        bench.sink.refuses = {payload: DeliveryFailed("no such topic") for payload in payloads}
+        bench.source.put(*payloads)
+        await trio.sleep(1)
+        bench.source.fall()
+        await trio.sleep(2)
+        assert bench.status.returned == 20
+        assert caplog.text.count("route stands") == 1

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from routerd.connectors.websocket.client import _offer_later
 from routerd.connectors.websocket.source import PATIENCE, Inlet, WebSocketSource
 from routerd.mailbox import Mailbox
 from routerd.message import Message
@@ -182,3 +183,25 @@ async def test_the_end_of_a_life_wakes_whoever_waits_for_room(autojump_clock: Mo
 async def test_a_websocket_gives_nothing_again() -> None:
     async with running() as life:
         assert not life.source.gives_again(said(b"a"))
+
+
+async def test_no_client_is_held_longer_than_that_by_a_route_that_has_room_now_and_then(
+    autojump_clock: MockClock,
+) -> None:
+    held = list[float]()
+
+    async def say(life: Life) -> None:
+        message, said_at = said(b"a"), trio.current_time()
+        if not life.inlet.offer(message):
+            await _offer_later([(life.inlet, message)])
+        held.append(trio.current_time() - said_at)
+
+    async with running(inflight=1) as life, trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(say, life)
+        while len(held) < 20:
+            await trio.sleep(1)
+            await life.deliver()
+        assert life.is_balanced
+    assert max(held) <= PATIENCE
+    assert life.status.dropped["overloaded"] > 10

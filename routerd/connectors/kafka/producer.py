@@ -24,7 +24,7 @@ from routerd.connectors.kafka.refusals import (
     refused,
 )
 from routerd.connectors.kafka.waiting import WaitingRecords
-from routerd.errors import Rejected
+from routerd.errors import DeliveryFailed, Rejected
 
 if TYPE_CHECKING:
     from routerd.connectors.kafka.reachability import Reachability
@@ -155,7 +155,11 @@ class HealingProducer:
         """Decides about a record that came back, or that `produce` did not take."""
         if is_fatal(error):
             self._fail(error)
-        topic = handed.record(index).topic
+        try:
+            topic = handed.record(index).topic
+        except DeliveryFailed as exc:  # JSON that was just not too deep for the stack of `accept`
+            handed.failed(index, exc)
+            return
         failure = refused(error, topic)
         if failure is not None and error.code() in UNKNOWN_TOPIC and self._may_appear(topic):
             failure = None
@@ -231,7 +235,11 @@ class HealingProducer:
         is_last_turn, is_full = not self._waiting, False
         stuck: set[str] = set()
         for place, (handed, index) in enumerate(turn):
-            record = handed.record(index)
+            try:
+                record = handed.record(index)
+            except DeliveryFailed as error:  # as in `refused`
+                handed.failed(index, error)
+                continue
             if record.topic in stuck:
                 self._waiting.add(handed, index)
                 continue

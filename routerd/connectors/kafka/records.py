@@ -6,11 +6,11 @@ the records that lie in the same batch along.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from routerd.connectors.kafka import topics
 from routerd.errors import DeliveryFailed
+from routerd.scope import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -154,7 +154,7 @@ class _Text:
         if value is None:
             return None
         if not isinstance(value, str):
-            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            value = encode_json(value).decode()
         try:
             return value.encode()
         except UnicodeEncodeError as exc:

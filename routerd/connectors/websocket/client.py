@@ -19,7 +19,7 @@ from routerd.connectors.websocket.handshake import Handshake, Refused, parse
 from routerd.connectors.websocket.paths import Place
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.session import Session
-from routerd.connectors.websocket.source import Inlet
+from routerd.connectors.websocket.source import PATIENCE, Inlet
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
 from routerd.message import Message
@@ -196,12 +196,14 @@ async def _offer_later(full: list[tuple[Inlet, Message]]) -> None:
     """Waits with messages that routes have no room for; those that nobody takes are counted."""
     waiting = deque(full)
     try:
-        while waiting:
-            inlet, message = waiting[0]
-            if inlet.offer(message):
-                waiting.popleft()
-            else:
-                await inlet.wait_for_room()
+        # Bounded here as well: a route may have room now and then, and never for this client.
+        with trio.move_on_after(PATIENCE):
+            while waiting:
+                inlet, message = waiting[0]
+                if inlet.offer(message):
+                    waiting.popleft()
+                else:
+                    await inlet.wait_for_room()
     finally:
         for inlet, _ in waiting:
             inlet.drop()
