@@ -61,6 +61,7 @@ class Mailbox:
     Attributes:
         closing: set when the route drains; nothing more shall be read.
         is_paused: a message of this route stands; nothing more is read until it went through.
+        is_past_known: the present life has a connection, whose peer has said what it still has.
     """
 
     def __init__(self, status: RouteStatus) -> None:
@@ -71,13 +72,13 @@ class Mailbox:
         self._arrived = trio.Event()
         self._changed = trio.Event()
         self._waits_for_last_life = False
-        self._is_past_known = False
+        self.is_past_known = False
 
     # --- what a source calls
 
     def past_known(self) -> None:
         """The peer has said what it still has of us: `gives_again` of older lives is final now."""
-        self._is_past_known = True
+        self.is_past_known = True
         self.notify()
 
     @property
@@ -151,11 +152,11 @@ class Mailbox:
 
     def end_life(self) -> None:
         """A life is over: whether the peer gives its messages again is open from here on."""
-        self._is_past_known = False
+        self.is_past_known = False
 
     async def wait_past_known(self) -> None:
         """Returns when a later life knows what the peer gives again, or the route drains."""
-        while not (self._is_past_known or self.closing.is_set()):
+        while not (self.is_past_known or self.closing.is_set()):
             await self._changed.wait()
 
     def close(self) -> None:

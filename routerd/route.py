@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 OFFER_AGAIN_EVERY = 60.0
 """Seconds between two attempts at a message at which a route stands."""
 SAY_DROPS_EVERY = 60.0
-"""Seconds between two log lines about refused messages of one route."""
+"""Seconds between two log lines about dropped messages of one route, for each reason."""
 
 
 class Route:
@@ -57,19 +57,22 @@ class Route:
         self._shape = shape
         self._on_error = on_error
         self._source: Source | None = None
+        self._whole = trio.CancelScope()
+        self._is_pumping = False
         self._lives = trio.CancelScope()
         self._lives_begun = 0
         self._in_hand: Batch | None = None
         self._deliveries: deque[Delivery] = deque()
         self._delivered = trio.Event()
         self._interrupted = trio.Event()
-        self._said_drop_at = float("-inf")
+        self._said_drops: dict[DropReason, float] = {}
         status.oldest = self._oldest
 
     async def run(self) -> None:
         """Runs until the route has drained. A bug in the pump restarts the whole of it."""
         try:
-            await supervise(self._pump, name=self.status.name, report=self._report_crash)
+            with self._whole:
+                await supervise(self._pump, name=self.status.name, report=self._report_crash)
         finally:
             self._abandon()
             self.status.enter("stopped")
@@ -78,13 +81,16 @@ class Route:
         """Closes the head of the route: `run` returns when all that was read is settled."""
         self._mailbox.close()
         self._interrupted.set()
-        if self.status.life_state != "running":
-            self._lives.cancel()
+        if not self._mailbox.is_past_known:
+            self._lives.cancel()  # there is no connection that something could be acknowledged on
+        if not self._is_pumping:
+            self._whole.cancel()
 
     # --- lives of the source
 
     async def _pump(self, *, task_status: trio.TaskStatus[None]) -> None:
         name = self.status.name
+        self._is_pumping = True
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._deliver, name=f"deliver {name}")
@@ -97,6 +103,7 @@ class Route:
                 await self._mailbox.wait_settled()
                 nursery.cancel_scope.cancel()
         finally:
+            self._is_pumping = False
             batch, self._in_hand = self._in_hand, None
             if batch is not None:
                 self._end_unsettled(batch)
@@ -126,6 +133,8 @@ class Route:
     def _report_crash(self, state: RouteState, reason: str, delay: float | None) -> None:
         if delay is not None:
             self._report(state, reason, delay)
+            if self._mailbox.closing.is_set():
+                self._whole.cancel()
 
     # --- deliver
 
@@ -269,8 +278,8 @@ class Route:
         self.status.drop(1, reason)
         self.status.last_error = str(error)
         now = trio.current_time()
-        if reason == "session_lost" or now >= self._said_drop_at + SAY_DROPS_EVERY:
-            self._said_drop_at = now
+        if now >= self._said_drops.get(reason, float("-inf")) + SAY_DROPS_EVERY:
+            self._said_drops[reason] = now
             level = logging.ERROR if reason == "session_lost" else logging.WARNING
             logger.log(
                 level, "message dropped route=%s reason=%s from=%r error=%r",

@@ -14,6 +14,7 @@ import msgspec
 
 from routerd.errors import DeliveryFailed
 from routerd.fields import MISSING, NOT_JSON, compile_fields
+from routerd.memory import remember
 
 if TYPE_CHECKING:
     from routerd.address import Captured, Pattern
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from routerd.template import Reference, Template
 
 T_co = TypeVar("T_co", covariant=True)
-
-CACHED_ADDRESSES = 10_000
-"""Most addresses whose captures are remembered; then the memory starts anew."""
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -88,9 +86,7 @@ class Scope:
         """What the route's patterns capture of an address; empty if none matches."""
         found = self._captures.get(address)
         if found is None:
-            if len(self._captures) >= CACHED_ADDRESSES:
-                self._captures.clear()
-            found = self._captures[address] = self._match(address)
+            found = remember(self._captures, address, self._match(address))
         return found
 
     def compile_text(self, template: Template) -> Renderer[str]:

@@ -74,7 +74,8 @@ class RouteStatus:
     Attributes:
         source: the address, or addresses, as written.
         inflight_limit: most messages unconfirmed at a time.
-        waits_for: what a route that is not running waits for, in words; empty if nothing.
+        waits_for: what its source waits for, in words; empty if nothing.
+        sinks_wait_for: connection -> the same of its required sinks, whatever its source does.
         reason: why it is in its state, in words; empty if there is nothing to say.
         since: when it came into this state, seconds since 1970.
         mqtt_connected: None for a route without MQTT.
@@ -104,6 +105,7 @@ class RouteStatus:
     life_state: RouteState = "starting"
     reason: str = ""
     waits_for: str = ""
+    sinks_wait_for: dict[str, str] = field(default_factory=dict)
     since: float = field(default_factory=time.time)
     next_try_at: float | None = None
     last_error: str = ""
@@ -116,6 +118,12 @@ class RouteStatus:
         if self.standing is not None and self.life_state != "stopped":
             return "failed"
         return self.life_state
+
+    @property
+    def waiting(self) -> str:
+        """What it waits for, in words; empty if nothing."""
+        sinks = [f"{connection}: {what}" for connection, what in self.sinks_wait_for.items()]
+        return "; ".join([*filter(None, [self.waits_for]), *sinks])
 
     def enter(
         self, state: RouteState, *, reason: str = "", next_try_at: float | None = None

@@ -20,6 +20,7 @@ class FakeSource:
         self.gives_at_start: list[bytes] = []
         self.is_session_kept = True
         self.knows_past = True
+        self.says_started = True
         self.is_up = False
         self.mailbox: Mailbox | None = None
         self.started = trio.Event()
@@ -33,7 +34,8 @@ class FakeSource:
         self.mailbox, self.is_up = mailbox, True
         if self.knows_past:
             mailbox.past_known()
-        task_status.started()
+        if self.says_started:
+            task_status.started()
         self.started.set()
         for payload in self.gives_at_start:
             self.put(payload)
@@ -47,6 +49,8 @@ class FakeSource:
         finally:
             self.is_up = False
             self.left.set()
+            if not self.says_started and mailbox.closing.is_set():
+                task_status.started()
 
     async def _watch_drain(self, mailbox: Mailbox, scope: trio.CancelScope) -> None:
         await mailbox.closing.wait()

@@ -201,7 +201,7 @@ async def test_leaving_while_a_producer_is_healed_leaves_no_receipt_open(
         await output.deliver(numbered(1))
         mockkafka.push_request_errors(PRODUCE, [FATAL] * 50)
         receipt = await output.accept(numbered(100))
-        await wait_until(lambda: output.status.waits_for != "")
+        await wait_until(lambda: output.status.waiting != "")
     with trio.fail_after(PATIENCE):
         await receipt.wait()
     assert len(receipt.failures) == 100
@@ -235,12 +235,12 @@ async def test_brokers_that_are_down_are_one_warning_and_one_info(
         await output.deliver(numbered(1))
         mockkafka.down()
         receipt = await output.accept(numbered(100))
-        await wait_until(lambda: output.status.waits_for != "")
+        await wait_until(lambda: output.status.waiting != "")
         await trio.sleep(1)
         mockkafka.up()
         with trio.fail_after(PATIENCE):
             await receipt.wait()
-        await wait_until(lambda: output.status.waits_for == "")
+        await wait_until(lambda: output.status.waiting == "")
     assert receipt.failures == {}
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
@@ -262,3 +262,30 @@ def test_the_queue_has_always_room_for_the_largest_record() -> None:
 
 def test_secrets_are_revealed_to_librdkafka_only() -> None:
     assert library_config({"sasl.password": Secret("open")}, 1)["sasl.password"] == "open"
+
+
+@slow
+async def test_a_partition_without_a_leader_is_named_while_others_confirm(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routerd.connectors.kafka.reachability.SILENCE", 2.0)
+    with MockKafka(brokers=2) as cluster:
+        for number, topic in enumerate(("well", "stuck"), start=1):
+            cluster.create_topic(topic, 1)
+            cluster.set_leader(topic, 0, number)
+        async with open_kafka(cluster.bootstrap) as connection:
+            well, stuck = open_output(connection, "well"), open_output(connection, "stuck")
+            for output in (well, stuck):
+                await output.deliver(numbered(1))
+            cluster.down(2)
+            receipt = await stuck.accept(numbered(10))
+            with trio.fail_after(PATIENCE):
+                while not stuck.status.waiting:
+                    await well.deliver(numbered(1))
+                    await trio.sleep(0.05)
+            assert well.status.waiting == ""
+            cluster.up(2)
+            with trio.fail_after(PATIENCE):
+                await receipt.wait()
+            await wait_until(lambda: stuck.status.waiting == "")
+    assert caplog.text.count("kafka does not confirm") == 1

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from routerd.connectors.kafka import records
 from routerd.connectors.kafka.records import OVERHEAD_BYTES, Record, RecordMaker
 from routerd.errors import DeliveryFailed
 from routerd.message import Message
@@ -116,7 +115,7 @@ def test_a_record_that_the_payload_decides_is_made_each_time() -> None:
 
 
 def test_no_more_addresses_are_remembered_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "CACHED_ADDRESSES", 2)
+    monkeypatch.setattr("routerd.memory.MOST_ADDRESSES", 2)
     make = Maker("t", key="{device}")
     first = make("s/1")
     make("s/2")

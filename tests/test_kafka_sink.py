@@ -248,11 +248,11 @@ async def test_a_cluster_that_is_away_at_the_start_is_waited_for(
     async with open_kafka(mockkafka.bootstrap) as connection:
         output = open_output(connection, "t")
         receipt = await output.accept(numbered(10))
-        await wait_until(lambda: output.status.waits_for != "")
+        await wait_until(lambda: output.status.waiting != "")
         assert receipt.pending == 10
         mockkafka.up()
         with trio.fail_after(PATIENCE):
             await receipt.wait()
-        await wait_until(lambda: output.status.waits_for == "")
+        await wait_until(lambda: output.status.waiting == "")
     assert receipt.failures == {}
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

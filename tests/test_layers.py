@@ -28,7 +28,7 @@ LAYERS = [
     ["scope", "status"],
     ["checks", "receipt"],
     ["address", "section", "tls"],
-    ["fields", "findings", "message", "secrets", "template", "units"],
+    ["fields", "findings", "memory", "message", "secrets", "template", "units"],
     ["errors"],
     ["problems"],
 ]

@@ -346,7 +346,7 @@ def test_it_says_how_much_can_be_read_without_reading_beyond_a_packet() -> None:
 def test_what_is_remembered_of_topics_and_properties_has_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(frames, "MOST_KNOWN", 10)
+    monkeypatch.setattr("routerd.memory.MOST_ADDRESSES", 10)
     monkeypatch.setattr(properties_module, "MOST_KNOWN", 10)
     split = Split()
     for number in range(100):

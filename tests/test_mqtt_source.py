@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 import trio
+import trio.testing
 
 from routerd.connectors.mqtt import session as session_module
 from routerd.connectors.mqtt import source as source_module
@@ -234,6 +235,25 @@ async def test_nothing_is_read_until_the_last_life_is_resolved_but_pings_go_on()
 def test_what_no_session_keeps_does_not_come_again(qos: int, session: str) -> None:
     route = MqttRoute(ScriptedBroker("tcp", None, 1).settings(), session=session)
     assert not route.open().gives_again(Message(b"t", b"x", qos))
+
+
+async def test_leaving_before_suback_acknowledges_what_was_read() -> None:
+    async with open_broker("tcp") as broker, trio.open_nursery() as nursery:
+        route = MqttRoute(broker.settings())
+        life = start(nursery, route)
+        peer = await broker.accept()
+        await peer.expect(CONNECT)
+        await peer.send(connack(is_present=True))
+        await peer.expect(SUBSCRIBE)
+        await peer.send(publish("t", b"a", packet_id=7))  # SUBACK is still in line
+        assert await life.take(1) == [b"a"]
+        life.mailbox.close()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        life.settle()
+        assert await peer.acknowledged(1) == [7]
+        await peer.expect(DISCONNECT)
+        peer.close()
+        assert await end_of(life) is None
 
 
 # --- keeping alive

@@ -29,6 +29,7 @@ class Bench:
     sink: FakeSink
     lives: list[FakeSource] = field(default_factory=list)
     knows_past: bool = True
+    says_started: bool = True
 
     @property
     def source(self) -> FakeSource:
@@ -56,7 +57,7 @@ async def running(
 
     def open_source() -> FakeSource:
         lives.append(FakeSource())
-        lives[-1].knows_past = bench.knows_past
+        lives[-1].knows_past, lives[-1].says_started = bench.knows_past, bench.says_started
         return lives[-1]
 
     outputs = [Output(sink, required=True)]
@@ -378,3 +379,40 @@ async def test_a_window_of_refused_messages_is_not_a_line_each_when_the_connecti
         await trio.sleep(2)
         assert bench.status.returned == 20
         assert caplog.text.count("route stands") == 1
+
+
+async def test_drain_settles_what_a_life_has_read_before_it_could_say_that_it_is_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.says_started = False
+        bench.source.fall()
+        await trio.sleep(2)
+        assert bench.state() == "starting"
+        bench.source.put(b"a")
+        await settled()
+        bench.route.drain()
+        await settled()
+        bench.sink.confirm()
+        await trio.sleep(1)
+        assert bench.source.settled == [b"a"]
+        assert bench.state() == "stopped"
+
+
+async def test_drain_does_not_wait_for_a_pump_that_crashed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running() as bench:
+        bench.sink.accept = _raise_once(bench.sink)  # type: ignore[method-assign, assignment]
+        for _ in range(6):  # by now it waits for many seconds
+            await bench.source.started.wait()
+            bench.source.put(b"a")
+            await bench.source.left.wait()
+            lives = len(bench.lives)
+            while bench.status.restarts < 5 and len(bench.lives) == lives:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        before = trio.current_time()
+        bench.route.drain()
+        await settled()
+        assert bench.state() == "stopped"
+        assert trio.current_time() == before

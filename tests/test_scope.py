@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from routerd import scope as scope_module
 from routerd.address import parse_group_path, parse_mqtt_pattern, parse_path_pattern
 from routerd.errors import DeliveryFailed
 from routerd.message import Message
@@ -170,7 +169,7 @@ def test_the_first_pattern_that_matches_gives_the_captures() -> None:
 def test_captures_are_remembered_for_a_bounded_number_of_addresses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scope_module, "CACHED_ADDRESSES", 10)
+    monkeypatch.setattr("routerd.memory.MOST_ADDRESSES", 10)
     scope = Scope([parse_mqtt_pattern("a/{x}")], [])
 
     first = scope.captures(b"a/0")

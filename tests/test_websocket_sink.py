@@ -4,7 +4,6 @@ import pytest
 
 from routerd import groups as groups_module
 from routerd.address import Pattern, parse_group_path, parse_mqtt_pattern
-from routerd.connectors.websocket import sink as sink_module
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.groups import Groups
 from routerd.message import Message
@@ -123,7 +122,7 @@ async def test_more_than_can_wait_is_failed_not_waited_for(monkeypatch: pytest.M
 async def test_addresses_without_end_are_routed_with_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sink_module, "CACHED_ADDRESSES", 10)
+    monkeypatch.setattr("routerd.memory.MOST_ADDRESSES", 10)
     async with running() as groups:
         sink, member = open_sink(groups, "/live/{device}"), Recorder()
         groups.join(("live", "7"), member)

@@ -81,7 +81,7 @@ def _condition(route: RouteStatus) -> Facts:
         "state": route.state,
         "reason": route.reason,
         "since": moment(route.since),
-        "waits_for": route.waits_for,
+        "waits_for": route.waiting,
     }
 
 

@@ -80,8 +80,8 @@ def _state(route: RouteStatus) -> str:
     """The state, since when, and whatever explains it."""
     state = route.state
     lines = [f"since {moment(route.since)}"]
-    if route.waits_for:
-        lines.append(f"waits for {route.waits_for}")
+    if route.waiting:
+        lines.append(f"waits for {route.waiting}")
     if route.reason:
         lines.append(route.reason)
     if route.next_try_at is not None:

@@ -53,6 +53,7 @@ class KafkaConnector:
             async with trio.open_nursery() as nursery:
                 await nursery.start(connection.producer.run, name=f"{connection.key}: poll")
                 await nursery.start(connection.alone.run, name=f"{connection.key}: poll, alone")
+                nursery.start_soon(connection.reachability.run, name=f"{connection.key}: look")
                 yield connection
                 nursery.cancel_scope.cancel()
         finally:
@@ -73,15 +74,15 @@ class KafkaConnection:
     def __init__(self, settings: KafkaSettings, total_inflight: int) -> None:
         config = library_config(settings.options, total_inflight)
         self.key = settings.key
-        self._reachability = Reachability(settings.key)
+        self.reachability = Reachability(settings.key)
         self._max_bytes = int(str(config["message.max.bytes"]))
         self.alone = HealingProducer(
             {**config, "batch.num.messages": 1, "linger.ms": 0},
             connection=settings.key,
-            reachability=self._reachability,
+            reachability=Reachability(settings.key),  # its own: the other one may well confirm
         )
         self.producer = HealingProducer(
-            config, connection=settings.key, reachability=self._reachability, alone=self.alone
+            config, connection=settings.key, reachability=self.reachability, alone=self.alone
         )
         self._numbers = count()
         self._sinks: list[KafkaSink] = []
@@ -101,8 +102,6 @@ class KafkaConnection:
             max_bytes=self._max_bytes,
             max_topics=route.max_destinations,
         )
-        if output.required:
-            self._reachability.watch(route.status)
         sink = KafkaSink(
             maker,
             producer=self.producer,
@@ -113,6 +112,8 @@ class KafkaConnection:
             most_outstanding=None if output.required else 2 * route.inflight,
         )
         self._sinks.append(sink)
+        if output.required:
+            self.reachability.watch(route.status, lambda: sink.oldest)
         return sink
 
     def serve(self) -> None:

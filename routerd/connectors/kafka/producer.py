@@ -281,8 +281,6 @@ class HealingProducer:
             if self._silent_from is not None:
                 self._silent_from = now
             self._reachability.confirmed()
-        elif self._silent_from is not None and len(library):
-            self._reachability.silent(now - self._silent_from)
 
     async def _wait(self) -> None:
         is_busy = len(self._waiting) or (self._library is not None and len(self._library))

@@ -1,11 +1,14 @@
 """Whether Kafka confirms: one warning when it stops to, one info when it does so again.
 
 librdkafka reports each attempt at each broker, twenty lines a second; it says nothing at all of a
-broker that is connected and silent. So what counts here is confirmations, and its last words are
-the reason.
+broker that is connected and silent. So what counts here is what is not confirmed, output by output:
+one partition may have no leader while all others do. librdkafka's last words are the reason.
 """
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import trio
 from confluent_kafka import KafkaError
@@ -15,12 +18,30 @@ from routerd.status import RouteStatus
 
 logger = logging.getLogger(__name__)
 
+LOOK_EVERY = 1.0
+"""Seconds."""
 SILENCE = 10.0
-"""Seconds without a confirmation, with records outstanding, that are worth a line."""
+"""Seconds for which something is not confirmed that are worth a line."""
 NO_BROKER = 1.0
 """As many where no broker is connected. Not at once: brokers close idle connections, too."""
 RECENTLY = 30.0
 """Seconds within which failing connections and no broker left belong together."""
+
+_LONG_AGO: Final = float("-inf")
+
+
+@dataclass
+class _Output:
+    """A required output of a route.
+
+    Attributes:
+        oldest: when the oldest batch came that Kafka has not confirmed yet.
+        is_silent: that is too long ago.
+    """
+
+    route: RouteStatus
+    oldest: Callable[[], float | None]
+    is_silent: bool = False
 
 
 class Reachability:
@@ -28,17 +49,46 @@ class Reachability:
 
     def __init__(self, connection: str) -> None:
         self._connection = connection
-        self._routes: list[RouteStatus] = []
+        self._outputs: list[_Output] = []
+        self._trouble = ""
         self._away_since: float | None = None
-        self._waits_for = ""
-        self._no_broker_since = float("-inf")
+        self._no_broker_since = _LONG_AGO
         self._last_words = ""
-        self._last_words_at = float("-inf")
+        self._last_words_at = _LONG_AGO
 
-    def watch(self, route: RouteStatus) -> None:
-        """Says in the status of this route from now on what it waits for."""
-        self._routes.append(route)
-        route.waits_for = self._waits_for
+    def watch(self, route: RouteStatus, oldest: Callable[[], float | None]) -> None:
+        """Says in the status of this route from now on what its output waits for.
+
+        Args:
+            route: with a required output here.
+            oldest: when the oldest batch came that Kafka has not confirmed; None without one.
+        """
+        self._outputs.append(_Output(route, oldest))
+
+    async def run(self) -> None:
+        """Looks every second, until cancelled."""
+        while True:
+            await trio.sleep(LOOK_EVERY)
+            self.look()
+
+    def look(self) -> None:
+        """Judges what is not confirmed yet."""
+        now = trio.current_time()
+        is_cut_off = self._no_broker_since > _LONG_AGO
+        patience = NO_BROKER if is_cut_off else SILENCE
+        silent: dict[str, float] = {}
+        for output in self._outputs:
+            oldest = output.oldest()
+            output.is_silent = oldest is not None and now - oldest >= patience
+            if oldest is not None and output.is_silent:
+                silent[output.route.name] = min(oldest, silent.get(output.route.name, now))
+        if silent:
+            since = min(silent.values())
+            reason = "no broker can be reached" if is_cut_off else _silence(silent, now - since)
+            self._warn(reason, since=since)
+        elif not self._trouble:
+            self._say_that_it_confirms(now)
+        self._tell_routes()
 
     def error(self, error: KafkaError) -> None:
         """What librdkafka calls as its `error_cb`. Never raises."""
@@ -50,37 +100,52 @@ class Reachability:
         if min(self._no_broker_since, self._last_words_at) >= now - RECENTLY:
             self.away("no broker can be reached")
 
-    def silent(self, seconds: float) -> None:
-        """Nothing was confirmed for so long, though something is outstanding."""
-        if seconds >= NO_BROKER and self._no_broker_since > float("-inf"):
-            self.away("no broker can be reached", seconds=seconds)
-        elif seconds >= SILENCE:
-            self.away(f"nothing was confirmed for {seconds:.0f} s", seconds=seconds)
-
-    def away(self, reason: str, *, seconds: float = 0.0) -> None:
-        """Kafka has not confirmed anything for so long, for this reason."""
-        if self._away_since is not None:
-            return
-        if self._last_words:
-            reason += f": {self._last_words}"
-        self._away_since = trio.current_time() - seconds
-        self._tell_routes(f"{self._connection}: {reason}")
-        logger.warning(
-            "kafka does not confirm; what was sent waits connection=%s error=%r",
-            self._connection, reason,
-        )  # fmt: skip
+    def away(self, reason: str) -> None:
+        """Kafka can confirm nothing, for this reason, until `confirmed`."""
+        if not self._trouble:
+            self._trouble = self._with_last_words(reason)
+            self._warn(reason, since=trio.current_time())
+            self._tell_routes()
 
     def confirmed(self) -> None:
-        """A broker has confirmed something."""
+        """A broker has confirmed something; called at each poll that brought a confirmation."""
         self._last_words = ""
-        self._no_broker_since = self._last_words_at = float("-inf")
-        if self._away_since is None:
-            return
-        seconds, self._away_since = trio.current_time() - self._away_since, None
-        self._tell_routes("")
-        logger.info("kafka confirms again connection=%s after_s=%.0f", self._connection, seconds)
+        self._no_broker_since = self._last_words_at = _LONG_AGO
+        if self._trouble:
+            self._trouble = ""
+            self.look()
 
-    def _tell_routes(self, waits_for: str) -> None:
-        self._waits_for = waits_for
-        for route in self._routes:
-            route.waits_for = waits_for
+    def _warn(self, reason: str, *, since: float) -> None:
+        if self._away_since is None:
+            self._away_since = since
+            logger.warning(
+                "kafka does not confirm; what was sent waits connection=%s error=%r",
+                self._connection, self._with_last_words(reason),
+            )  # fmt: skip
+
+    def _say_that_it_confirms(self, now: float) -> None:
+        if self._away_since is not None:
+            seconds, self._away_since = now - self._away_since, None
+            logger.info(
+                "kafka confirms again connection=%s after_s=%.0f", self._connection, seconds
+            )
+
+    def _with_last_words(self, reason: str) -> str:
+        return f"{reason}: {self._last_words}" if self._last_words else reason
+
+    def _tell_routes(self) -> None:
+        """A route waits only for what it has sent."""
+        for output in self._outputs:
+            output.route.sinks_wait_for.pop(self._connection, None)
+        for output in self._outputs:
+            if self._trouble and output.oldest() is not None:
+                output.route.sinks_wait_for[self._connection] = self._trouble
+            elif output.is_silent:
+                reason = self._with_last_words("it does not confirm")
+                output.route.sinks_wait_for[self._connection] = reason
+
+
+def _silence(silent: dict[str, float], seconds: float) -> str:
+    names = [*silent]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} others" if len(names) > 3 else "")  # noqa: PLR2004
+    return f"nothing of {shown} was confirmed for {seconds:.0f} s"

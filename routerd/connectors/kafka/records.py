@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from routerd.connectors.kafka import topics
 from routerd.errors import DeliveryFailed
+from routerd.memory import remember
 from routerd.scope import encode_json
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from routerd.scope import Scope
     from routerd.template import Template
 
-CACHED_ADDRESSES = 10_000
-"""Most addresses whose records are remembered; then the memory starts anew."""
 OVERHEAD_BYTES = 61 + 36
 """What a batch and one record in it take at most besides key, value and headers (format v2)."""
 _HEADER_OVERHEAD_BYTES = 10
@@ -111,9 +110,7 @@ class RecordMaker:
                     taken += len(name.encode()) + len(value) + _HEADER_OVERHEAD_BYTES
         record = Record(topic, key, headers, self._max_bytes - taken)
         if self._is_static:
-            if len(self._records) >= CACHED_ADDRESSES:
-                self._records.clear()
-            self._records[message.address] = record
+            remember(self._records, message.address, record)
         return record
 
     def _admit(self, topic: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 from confluent_kafka import KafkaException
@@ -38,6 +38,18 @@ _FULL = DeliveryFailed(
 _CUT = DeliveryFailed("routerd was stopped meanwhile", permanent=False, reason="shutdown")
 
 
+class _Taken(NamedTuple):
+    """What is known of a batch that is not resolved yet.
+
+    Attributes:
+        at: `trio.current_time()` of its `accept`.
+        size: its payload bytes; 0 where nobody bounds them here.
+    """
+
+    at: float
+    size: int
+
+
 class KafkaSink:
     """See `interfaces.Sink`, and `handed.Giver`.
 
@@ -66,7 +78,7 @@ class KafkaSink:
         self._counts = counts
         self._status = status
         self._most_outstanding = most_outstanding
-        self._handed: dict[Handed, int] = {}
+        self._handed: dict[Handed, _Taken] = {}
         self._outstanding = 0
         self._outstanding_bytes = 0
         self._said_at = float("-inf")
@@ -80,7 +92,7 @@ class KafkaSink:
             return receipt
         handed = Handed(messages, receipt, giver=self, number=next(self._numbers))
         size = 0 if self._most_outstanding is None else sum(len(m.payload) for m in messages)
-        self._handed[handed] = size
+        self._handed[handed] = _Taken(trio.current_time(), size)
         self._outstanding += len(messages)
         self._outstanding_bytes += size
         if len(messages) == 1 and self._guilty.pop(id(messages[0]), None) is not None:
@@ -90,6 +102,11 @@ class KafkaSink:
         else:
             self._produce_what_fits(handed, self._most_outstanding)
         return receipt
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest batch came that is not resolved yet; None without one."""
+        return next((taken.at for taken in self._handed.values()), None)
 
     def abandon(self, error: DeliveryFailed) -> None:
         """Resolves as failed whatever is outstanding."""
@@ -109,7 +126,7 @@ class KafkaSink:
     def note_finished(self, handed: Handed) -> None:
         """See `handed.Giver`."""
         self._outstanding -= len(handed.messages)
-        self._outstanding_bytes -= self._handed.pop(handed)
+        self._outstanding_bytes -= self._handed.pop(handed).size
         if self._most_outstanding is not None and handed.receipt.failures:
             self._say_failed(next(iter(handed.receipt.failures.values())))
 
@@ -145,7 +162,7 @@ class KafkaSink:
         """Produces the first of a best-effort batch, and fails those that don't fit."""
         total = len(handed.messages)
         room = max(0, most - (self._outstanding - total))
-        if self._outstanding_bytes - self._handed[handed] >= BEST_EFFORT_BYTES:
+        if self._outstanding_bytes - self._handed[handed].size >= BEST_EFFORT_BYTES:
             room = 0
         reached = self._produce(handed, 0, min(total, room))
         self._producer.wake()

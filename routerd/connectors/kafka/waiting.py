@@ -22,6 +22,7 @@ class WaitingRecords:
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
+        self._is_sorted = True
         self._topics: set[str] = set()
         self._due_at = 0.0
         self._delay = SOONEST
@@ -37,13 +38,14 @@ class WaitingRecords:
     def add(self, handed: Handed, index: int) -> None:
         """Adds a record that need not wait for anything."""
         self._entries.append((handed, index))
+        self._is_sorted = False
 
     def add_returned(self, handed: Handed, index: int, topic: str) -> None:
         """Adds a record that came back; later ones of its topic must stay behind it."""
         if not self._entries:
             self._due_at = trio.current_time() + self._delay
         self._topics.add(topic)
-        self._entries.append((handed, index))
+        self.add(handed, index)
 
     def holds(self, topic: str) -> bool:
         """Whether records of this topic must stay behind others."""
@@ -51,7 +53,9 @@ class WaitingRecords:
 
     def take_turn(self) -> list[Entry]:
         """Takes out as many as may be produced in one go, the oldest first."""
-        self._entries.sort(key=lambda entry: (entry[0].number, entry[1]))
+        if not self._is_sorted:
+            self._entries.sort(key=lambda entry: (entry[0].number, entry[1]))
+            self._is_sorted = True
         turn, self._entries = self._entries[:RECORDS_PER_TURN], self._entries[RECORDS_PER_TURN:]
         return turn
 

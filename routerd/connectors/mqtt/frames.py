@@ -23,12 +23,11 @@ from routerd.connectors.mqtt.packets import (
 )
 from routerd.connectors.mqtt.properties import KnownProperties
 from routerd.errors import Unavailable
+from routerd.memory import remember
 from routerd.message import Message
 
 CONTROL_LIMIT = 64 * 1024
 """Bytes of the largest packet other than PUBLISH; nothing that we ask for is answered with more."""
-MOST_KNOWN = 10_000
-"""Topics whose check is remembered; beyond that all of it is forgotten."""
 
 _LONGEST_HEAD: Final = 5 + 2 + 65535 + 2  # fixed header, topic, packet identifier
 
@@ -275,7 +274,5 @@ class Splitter:
             raise malformed(fault)
         if not self._wanted.takes(topic):
             return False
-        if len(self._topics) >= MOST_KNOWN:
-            self._topics.clear()
-        self._topics[topic] = topic
+        remember(self._topics, topic, topic)
         return True

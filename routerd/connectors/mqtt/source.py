@@ -171,6 +171,7 @@ class MqttSource:
                 await mailbox.closing.wait()
                 self._keepalive.pause()
                 reading.cancel_scope.cancel()
+            self._say_started(started)  # what was read before SUBACK is settled all the same
             await mailbox.wait_settled()
             nursery.cancel_scope.cancel()
         await self._leave(client, link)
@@ -199,7 +200,11 @@ class MqttSource:
 
     def _announce(self, started: Callable[[], None]) -> None:
         """Says that messages can flow, once they can."""
-        if self._session.is_open and not self._is_started:
+        if self._session.is_open:
+            self._say_started(started)
+
+    def _say_started(self, started: Callable[[], None]) -> None:
+        if not self._is_started:
             self._is_started = True
             self._status.waits_for = ""
             started()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from routerd.connectors.websocket.frames import encode
 from routerd.errors import DeliveryFailed
+from routerd.memory import remember
 from routerd.receipt import Receipt, SinkCounts
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from routerd.groups import GroupName, Groups
     from routerd.message import Message
     from routerd.scope import Renderer
-
-CACHED_ADDRESSES = 10_000
 
 
 class GroupSink:
@@ -58,9 +57,7 @@ class GroupSink:
     def _find_group(self, message: Message) -> GroupName:
         group = self._render(message)
         if self._render.is_static:
-            if len(self._cache) >= CACHED_ADDRESSES:
-                self._cache.clear()
-            self._cache[message.address] = group
+            remember(self._cache, message.address, group)
         return group
 
 
