@@ -411,6 +411,8 @@ async def test_drain_does_not_wait_for_a_pump_that_crashed(
             lives = len(bench.lives)
             while bench.status.restarts < 5 and len(bench.lives) == lives:  # noqa: ASYNC110
                 await trio.sleep(0.1)
+        await settled()
+        assert bench.state() == "backoff"
         before = trio.current_time()
         bench.route.drain()
         await settled()
