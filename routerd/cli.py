@@ -35,7 +35,9 @@ def _seconds(text: str) -> float:
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="routerd", message="%(prog)s %(version)s")
-@click.option("--config", "config", type=click.Path(path_type=Path), help="The routing table.")
+@click.option(
+    "--config", "config", type=click.Path(path_type=Path, readable=False), help="The routing table."
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json", "journal"]),
@@ -54,7 +56,7 @@ def main(
     log_format: LogFormat | None,
     log_level: log.LogLevel,
 ) -> None:
-    r"""Route messages from MQTT and WebSocket to Kafka and WebSocket groups.
+    """Route messages from MQTT and WebSocket to Kafka and WebSocket groups.
 
     \b
     routerd --config routes.toml    run until SIGTERM or SIGINT
@@ -62,7 +64,7 @@ def main(
     routerd demo                    see it work, brokers included
 
     Exit codes: 0 clean stop, 78 bad configuration, 1 anything else.
-    """
+    """  # noqa: D301 - click wants the backspace itself
     if context.invoked_subcommand is not None:
         if config is not None:
             raise click.UsageError("--config runs the daemon; a command takes the file itself")
@@ -74,17 +76,17 @@ def main(
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def check(file: Path, form: Literal["text", "json"]) -> None:
-    r"""Say what is wrong with the table FILE, or what each of its routes promises.
+    """Say what is wrong with the table FILE, or what each of its routes promises.
 
     \b
     routerd check routes.toml
     routerd check --format json routes.toml
 
     Opens no connection. Exit code 0, or 78 with every problem as FILE:LINE: sentence.
-    """
+    """  # noqa: D301 - click wants the backspace itself
     try:
         table = load_table(file)
     except ConfigError as error:
@@ -105,14 +107,14 @@ def check(file: Path, form: Literal["text", "json"]) -> None:
     help="End by itself, e.g. after 10s, and say what came through.",
 )
 def demo(duration: float | None) -> None:
-    r"""Run everything at once: brokers, devices, routes, and a page to look at.
+    """Run everything at once: brokers, devices, routes, and a page to look at.
 
     \b
     routerd demo
     routerd demo --for 10s
 
     Needs the extra: pip install 'routerd[demo]'.
-    """
+    """  # noqa: D301 - click wants the backspace itself
     try:
         from routerd.demo import run_demo  # noqa: PLC0415 - its brokers are an extra
     except ModuleNotFoundError as exc:

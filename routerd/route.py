@@ -229,7 +229,8 @@ class Route:
             return error
         if batch.source is not self._source or self._mailbox.closing.is_set():
             return error  # nobody stands at it, and there may be a window of them: no line each
-        self._stand_at(failure.message, error)
+        self._stand_at(failure, error)
+        stood_since = trio.current_time()
         try:
             while batch.source is self._source and not self._mailbox.closing.is_set():
                 self._interrupted = trio.Event()
@@ -238,6 +239,10 @@ class Route:
                 if waited.cancelled_caught:
                     error = await self._offer_again(failure)
                     if error is None:
+                        logger.info(
+                            "route goes on: its message went through route=%s after_s=%.0f",
+                            self.status.name, trio.current_time() - stood_since,
+                        )  # fmt: skip
                         return None
         finally:
             self._stand_down()
@@ -250,14 +255,17 @@ class Route:
         await receipt.wait()
         return receipt.failures.get(0)
 
-    def _stand_at(self, message: Message, error: DeliveryFailed) -> None:
-        address = _shown(message.address)
-        self.status.standing = Standing(address, len(message.payload), str(error), time.time())
-        self.status.last_error = str(error)
+    def _stand_at(self, failure: Failure, error: DeliveryFailed) -> None:
+        address, size = _shown(failure.message.address), len(failure.message.payload)
+        said = str(error)
+        if failure.sink is not None:
+            said += f"; tried again every {OFFER_AGAIN_EVERY:.0f} s"
+        self.status.standing = Standing(address, size, said, time.time())
+        self.status.last_error = said
         self._mailbox.is_paused = True
         logger.error(
             "route stands at a message route=%s from=%r size=%d error=%r",
-            self.status.name, address, len(message.payload), str(error),
+            self.status.name, address, size, said,
         )  # fmt: skip
 
     def _stand_down(self) -> None:
@@ -282,8 +290,9 @@ class Route:
             self._said_drops[reason] = now
             level = logging.ERROR if reason == "session_lost" else logging.WARNING
             logger.log(
-                level, "message dropped route=%s reason=%s from=%r error=%r",
-                self.status.name, reason, _shown(message.address), str(error),
+                level, "message dropped route=%s reason=%s so_far=%d from=%r error=%r",
+                self.status.name, reason, self.status.dropped[reason], _shown(message.address),
+                str(error),
             )  # fmt: skip
 
     def _abandon(self) -> None:

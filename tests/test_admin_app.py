@@ -182,6 +182,8 @@ async def test_a_route_that_stands_says_at_which_message(
     found = (await http.get("/status.json")).json()["routes"][0]
     assert found["state"] == "failed"
     assert found["next_try"] == "2023-11-14T22:14:20.000Z"
+    assert found["reason"].startswith("it stands at a message: topic `telemetry`")
+    assert found["since"] == "2023-11-14T22:13:20.000Z"
     assert found["standing"] == {
         "address": "mqtt:sensors/{device}",
         "topic": "sensors/7",

@@ -148,7 +148,9 @@ async def test_the_bound_address_is_known_while_it_serves() -> None:
 
 async def test_a_port_that_is_taken_is_rejected_in_words(admin: Admin) -> None:
     host, port = admin.address
-    with pytest.raises(Rejected, match=rf"\[admin\] can't listen on 127.0.0.1:{port}: .*in use"):
+    with pytest.raises(
+        Rejected, match=rf"\[admin\] can't listen on 127.0.0.1:{port}: .*in use; free that address"
+    ):
         async with open_admin(a_status(), host=host, port=port):
             raise AssertionError("served")
 
@@ -156,7 +158,7 @@ async def test_a_port_that_is_taken_is_rejected_in_words(admin: Admin) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_an_address_that_is_not_ours_is_rejected_in_words(host: str) -> None:
     status = a_status()
-    with pytest.raises(Rejected, match=rf"can't listen on {host}:0: .*; free that address"):
+    with pytest.raises(Rejected, match=rf"can't listen on {host}:0: .*; give `listen` another one"):
         async with open_admin(status, host=host, port=0):
             raise AssertionError("served")
     assert status.listening == {}

@@ -10,7 +10,7 @@ FOR_GOOD = {
     "RECORD_LIST_TOO_LARGE": "too large for the Kafka topic t",
     "INVALID_RECORD": "invalid for the topic t",
     "POLICY_VIOLATION": "a policy .* refuses the record for the topic t",
-    "UNKNOWN_TOPIC_OR_PART": "the Kafka topic t does not exist: create it; tried again in 60 s",
+    "UNKNOWN_TOPIC_OR_PART": "the Kafka topic t does not exist: create it",
     "_UNKNOWN_TOPIC": "the Kafka topic t does not exist: create it",
     "TOPIC_AUTHORIZATION_FAILED": "not allowed to write to the Kafka topic t: ask for a WRITE ACL",
     "TOPIC_EXCEPTION": "takes no records for t",

@@ -147,8 +147,9 @@ async def test_mates_of_a_refused_message_go_through_at_the_second_attempt() -> 
 
 
 async def test_a_route_stands_at_a_message_and_heals_by_itself(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "routerd")
     async with running() as bench:
         bench.sink.confirms_at_once = True
         bench.sink.refuses[b"bad"] = DeliveryFailed("topic t does not exist: create it")
@@ -157,6 +158,7 @@ async def test_a_route_stands_at_a_message_and_heals_by_itself(
         assert bench.state() == "failed"
         assert bench.status.standing is not None
         assert bench.status.standing.address == "t/bad"
+        assert bench.status.standing.error.endswith("create it; tried again every 60 s")
         assert not bench.route._mailbox.has_room  # noqa: SLF001
         await trio.sleep(3 * OFFER_AGAIN_EVERY)
         assert bench.sink.accepted.count(b"bad") == 5
@@ -166,6 +168,7 @@ async def test_a_route_stands_at_a_message_and_heals_by_itself(
         assert bench.status.state == "running"
         assert bench.source.settled == [b"good", b"bad"]
         assert (bench.status.delivered, bench.status.settled) == (2, 2)
+    assert "route goes on: its message went through route=fake after_s=240" in caplog.text
 
 
 async def test_a_standing_message_is_returned_when_the_connection_breaks(

@@ -76,11 +76,14 @@ def moment(seconds: float) -> str:
 
 
 def _condition(route: RouteStatus) -> Facts:
+    reason, since = route.reason, route.since
+    if route.standing is not None:
+        reason, since = f"it stands at a message: {route.standing.error}", route.standing.since
     return {
         "name": route.name,
         "state": route.state,
-        "reason": route.reason,
-        "since": moment(route.since),
+        "reason": reason,
+        "since": moment(since),
         "waits_for": route.waiting,
     }
 

@@ -6,6 +6,7 @@ accept loop is ours; hypercorn gets each connection alone, in a coat (`client.py
 its writes and can be cut.
 """
 
+import errno
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -145,9 +146,10 @@ async def _bind(host: str, port: int) -> list[trio.SocketListener]:
     try:
         return await trio.open_tcp_listeners(port, host=host)
     except OSError as exc:
+        mend = "free that address, or give" if exc.errno == errno.EADDRINUSE else "give"
         raise Rejected(
             f"[admin] can't listen on {_shown(host, port)}: {exc.strerror or exc}; "
-            "free that address, or give `listen` another one"
+            f"{mend} `listen` another one"
         ) from exc
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -59,10 +60,11 @@ async def _perform(
         signals.start_soon(_stop_on_signal, stopping, signals.cancel_scope)
         async with trio.open_nursery() as nursery:
             status: DaemonStatus = await nursery.start(run)
-            _say_where_to_look(status, mqtt_port, kafka)
+            _say_where_to_look(status, mqtt_port, kafka, seconds)
             await _wait_running(status)
             with trio.move_on_after(float("inf") if seconds is None else seconds):
                 await _publish_until(stopping, status, devices)
+            click.echo("\nstopping, and reading back from Kafka ...")
             await _wait_confirmed(devices)
             await _wait_quiet(status)
             stopping.set()
@@ -110,23 +112,26 @@ async def _wait_quiet(status: DaemonStatus) -> None:
 
 
 async def _show_rates(status: DaemonStatus, devices: Devices) -> None:
-    """One line, renewed every second."""
+    """One line, renewed every second, no longer than the terminal is wide."""
     telemetry = status.routes[0]
     before = 0
     while True:
         await trio.sleep(1)
         delivered = telemetry.delivered
         members = sum(status.ws_connections().values())
-        click.echo(
-            f"\r{delivered - before:5d} messages/s   confirmed by MQTT {devices.confirmed:7d}"
-            f"   in Kafka {delivered:7d}   in flight {telemetry.inflight:4d}"
-            f"   browsers {members:3d} ",
-            nl=False,
+        line = (
+            f"{delivered - before:4d} messages/s   confirmed by MQTT {devices.confirmed}"
+            f"   in Kafka {delivered}   in flight {telemetry.inflight}   browsers {members}"
         )
+        width = shutil.get_terminal_size().columns - 1
+        click.echo(f"\r{line[:width]:{width}}", nl=False)
         before = delivered
 
 
-def _say_where_to_look(status: DaemonStatus, mqtt_port: int, kafka: str) -> None:
+def _say_where_to_look(
+    status: DaemonStatus, mqtt_port: int, kafka: str, seconds: float | None
+) -> None:
+    end = "Ctrl-C stops it." if seconds is None else f"It ends after {seconds:g} s, or by Ctrl-C."
     ws, admin = status.listening["ws"], status.listening["admin"]
     click.echo(
         f"""routerd demo: {DEVICES} thermometers -> MQTT -> routerd -> Kafka and browsers
@@ -139,7 +144,7 @@ def _say_where_to_look(status: DaemonStatus, mqtt_port: int, kafka: str) -> None
   MQTT broker         127.0.0.1:{mqtt_port}     sensors/NAME/temperature
   Kafka               {kafka}     topics: {", ".join(TOPICS)}
 
-Ctrl-C stops it.
+{end}
 """
     )
 
@@ -153,7 +158,7 @@ def _summary(devices: Devices, kafka: str) -> int:
     distinct = len(numbers) + total - len(kept)
     lost = max(0, confirmed - distinct)
     click.echo(
-        f"\npublished {published}   confirmed by MQTT {confirmed}   read back from Kafka {distinct}"
+        f"published {published}   confirmed by MQTT {confirmed}   read back from Kafka {distinct}"
         f"   lost {lost}   duplicates {total - distinct}"
     )
     return 0 if confirmed and not lost else 1

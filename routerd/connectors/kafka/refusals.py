@@ -75,8 +75,7 @@ _AGAIN = frozenset(
 
 _SENTENCES: dict[int, Callable[[str], str]] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: lambda topic: (
-        f"not allowed to write to the Kafka topic {topic}: ask for a WRITE ACL on it; tried again "
-        "in 60 s"
+        f"not allowed to write to the Kafka topic {topic}: ask for a WRITE ACL on it"
     ),
     KafkaError.TOPIC_EXCEPTION: lambda topic: (
         f"Kafka takes no records for {topic}: it is not a legal topic, or one of Kafka's own"
@@ -120,7 +119,7 @@ def refused(error: KafkaError, topic: str) -> DeliveryFailed | None:
     code = error.code()
     if code in UNKNOWN_TOPIC:
         return DeliveryFailed(
-            f"the Kafka topic {topic} does not exist: create it; tried again in 60 s"
+            f"the Kafka topic {topic} does not exist: create it"
         )
     if code in _SENTENCES:
         return DeliveryFailed(_SENTENCES[code](topic))
