@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ KeyPath = tuple[str | int, ...]
 
 _LONGEST_SHOWN = 80
 _MOST_LISTED = 14
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,79})\}")
 
 
 @dataclass
@@ -65,10 +67,16 @@ def kind_of(value: object) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean ...?` for the nearest known word, empty if none is near."""
+    near = nearest(word, known)
+    return f"; did you mean `{near}`?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a slip of the finger makes this one of, if there is one."""
     if len(word) > _LONGEST_SHOWN:
-        return ""
+        return None
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.65)
-    return f"; did you mean `{near[0]}`?" if near else ""
+    return near[0] if near else None
 
 
 def listed(words: Iterable[str], *, mark: str = "`") -> str:
@@ -77,6 +85,22 @@ def listed(words: Iterable[str], *, mark: str = "`") -> str:
     if len(marked) > _MOST_LISTED:
         return ", ".join(marked[:_MOST_LISTED]) + ", ..."
     return " and ".join(filter(None, [", ".join(marked[:-1]), *marked[-1:]]))
+
+
+def named_variable(text: str) -> str:
+    """The variable of the environment that a text hopes to be filled from; empty without one."""
+    if "@" in text:
+        return ""  # what looks like a variable may be part of a password
+    match = _VARIABLE.search(text)
+    return match[1] if match else ""
+
+
+def unfilled(variable: str) -> str:
+    """What to say of `${NAME}` in a value, and to write instead."""
+    return (
+        f"has the variable {variable} in it, which routerd does not fill in; write "
+        f'{{ env = "{variable}" }} for the whole value'
+    )
 
 
 def _is_long(value: object) -> bool:

@@ -6,12 +6,22 @@ for are unknown.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from routerd import units
-from routerd.findings import Findings, KeyPath, did_you_mean, kind_of, listed, quoted
+from routerd.findings import (
+    Findings,
+    KeyPath,
+    did_you_mean,
+    kind_of,
+    listed,
+    named_variable,
+    nearest,
+    quoted,
+    unfilled,
+)
 from routerd.secrets import Secret, SecretError, read_reference
 
 Choice = TypeVar("Choice", bound=str)
@@ -20,7 +30,7 @@ Number = TypeVar("Number", int, float)
 _ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[^\s:\[\]/@]+))(?::(?P<port>[0-9]{1,5}))?"
 )
-_LAST_PORT = 65535
+LAST_PORT = 65535
 
 
 class Section:
@@ -57,6 +67,22 @@ class Section:
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
+
+    def has_misspelt(self, key: str, known: Collection[str]) -> bool:
+        """Whether a key that is none stands for this one: `finish` says so, and that is enough.
+
+        Args:
+            key: what is missing.
+            known: every key that the table may have.
+        """
+        strange = (other for other in self.values if other not in known)
+        called = f"it is called `{key}`"
+        return any(
+            self.hints[other.lower()].startswith(called)
+            if other.lower() in self.hints
+            else nearest(other, known) == key
+            for other in strange
+        )
 
     # --- findings
 
@@ -100,7 +126,7 @@ class Section:
         """A text, or what `{ file | env | credential }` stands for."""
         value = self.raw(key)
         if not isinstance(value, Mapping):
-            return self.text(key)
+            return self._literal(key)
         secret = self._referred(key, value)
         return None if secret is None else secret.reveal()
 
@@ -256,6 +282,15 @@ class Section:
 
     # --- the rest
 
+    def _literal(self, key: str) -> str | None:
+        """A text of the file; one with `${NAME}` in it waits for a shell that never comes."""
+        text = self.text(key)
+        variable = named_variable(text) if text else ""
+        if variable:
+            self.problem(key, f"`{key}` of {self.label} {unfilled(variable)}")
+            return None
+        return text
+
     def _at(self, key: str | None) -> KeyPath:
         return self.path if key is None else (*self.path, key)
 
@@ -315,4 +350,4 @@ def split_address(text: str) -> tuple[str, int | None] | None:
     if port is None:
         return host, None
     number = int(port)
-    return (host, number) if number <= _LAST_PORT else None
+    return (host, number) if number <= LAST_PORT else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from routerd.connectors.kafka.options import DEFAULTS, read_options
-from routerd.connectors.kafka.properties import refusal, refusal_together
+from routerd.connectors.kafka.properties import misread, refusal, refusal_together
 from routerd.connectors.kafka.topics import refusal as topic_refusal
 from routerd.findings import Findings
 from routerd.secrets import Secret
@@ -92,6 +92,32 @@ def test_a_property_that_is_near_to_none_is_unknown() -> None:
 
 def test_a_value_out_of_range_is_refused_in_the_words_of_librdkafka() -> None:
     assert "outside allowed range" in refusal("linger.ms", -5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("linger.ms", "5ms"), ("message.max.bytes", "1e6"), ("acks", "1 of 3"), ("acks", "-1x")],
+)
+def test_a_number_with_something_behind_it_would_be_misread(name: str, value: str) -> None:
+    assert misread(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("linger.ms", " 0.5 "),
+        ("linger.ms", 5),
+        ("acks", "-1"),
+        ("message.max.bytes", "0x10000"),
+        ("client.id", "5ms"),
+        ("compression.type", "5ms"),
+        ("debug", "5ms"),
+        ("enable.idempotence", "1x"),
+        ("no.such.thing", "5ms"),
+    ],
+)
+def test_plain_numbers_and_what_is_no_number_are_not(name: str, value: str | int) -> None:
+    assert not misread(name, value)
 
 
 def test_our_defaults_are_right_together_and_open_no_connection() -> None:

@@ -29,6 +29,8 @@ def named(path: Path) -> str:
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUTERD_TEST_PASSWORD", CANARY)
     monkeypatch.setenv("ROUTERD_TEST_URL", "mqtt://127.0.0.1:1999")
+    monkeypatch.setenv("ROUTERD_TEST_URL_PORT", f"mqtt://127.0.0.1:{CANARY}")
+    monkeypatch.setenv("ROUTERD_TEST_NUMBER", "5x")
     monkeypatch.delenv("ROUTERD_TEST_UNSET", raising=False)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
 

@@ -10,6 +10,17 @@ from routerd.shape import Condition, Scalar, When
 from routerd.template import NAME, Reference, TemplateError, parse_reference
 
 _KEYS = ("present", "not", "min", "max")
+_LEAST = "; write { min = NUMBER }, which takes NUMBER itself as well"
+_MOST = "; write { max = NUMBER }, which takes NUMBER itself as well"
+_EQUAL = "; write the value alone, as in {0} = VALUE"
+_MENDS = {
+    **dict.fromkeys(("gt", "ge", "gte", ">", ">="), _LEAST),
+    **dict.fromkeys(("lt", "le", "lte", "<", "<="), _MOST),
+    **dict.fromkeys(("eq", "=", "==", "equals", "is"), _EQUAL),
+    **dict.fromkeys(("ne", "neq", "!=", "<>"), "; write { not = VALUE }"),
+    **dict.fromkeys(("in", "one_of"), "; write the list alone, as in {0} = [VALUE, VALUE]"),
+}
+"""For those that look for the operators of other programs."""
 
 
 def read_when(
@@ -86,7 +97,8 @@ class _Reader:
     @staticmethod
     def _is_condition(value: Mapping[str, object]) -> bool:
         """Whether at least one key of a table is near to one that conditions have."""
-        return any(key in _KEYS or did_you_mean(key, _KEYS) for key in value) or not value
+        known = (*_KEYS, *_MENDS)
+        return any(key in known or did_you_mean(key, _KEYS) for key in value) or not value
 
     def condition(self, value: object, *, is_text: bool) -> Condition | None:
         """What must hold of the reference; None if that can't be read.
@@ -116,7 +128,8 @@ class _Reader:
         is_right = True
         for key in values:
             if key not in _KEYS:
-                meant = did_you_mean(key, _KEYS) or f"; it has {listed(_KEYS)}"
+                mend = _MENDS.get(key.lower(), "").replace("{0}", quoted(self._key))
+                meant = mend or did_you_mean(key, _KEYS) or f"; it has {listed(_KEYS)}"
                 self._problem(f"has no condition `{quoted(key)[1:-1]}`{meant}", key)
                 is_right = False
         if not values:

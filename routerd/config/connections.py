@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from routerd.checks import Checks
 from routerd.config.models import ConnectionModel
 from routerd.connectors.checks import CHECKS
-from routerd.findings import did_you_mean, quoted
+from routerd.findings import did_you_mean, nearest, quoted
 from routerd.section import Section
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -16,6 +16,8 @@ BY_TABLE: Mapping[str, Checks] = {
     checks.table: checks for checks in CHECKS.values() if checks.table is not None
 }
 """Which connector a table belongs to."""
+TABLES = (*BY_TABLE, "admin", "daemon", "route")
+"""Every name that a table of the file may have."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,12 @@ class Connections:
     Attributes:
         models: those that can be opened.
         written: the keys of all that the file has, also of those with problems.
+        misspelt: the tables that the file doesn't have, because of a slip in their names.
     """
 
     models: Mapping[str, ConnectionModel]
     written: frozenset[str]
+    misspelt: frozenset[str]
 
     def settings(self, key: str) -> object | None:
         """What a connection's checks made of it; None if it is wrong or missing."""
@@ -48,7 +52,21 @@ def read_connections(root: Section) -> Connections:
             settings = checks.connection(key, section)
             if settings is not None:
                 models[key] = ConnectionModel(key, checks.connector, settings)
-    return Connections(models, frozenset(written))
+    return Connections(models, frozenset(written), _misspelt(root))
+
+
+def _misspelt(root: Section) -> frozenset[str]:
+    tables = (key for key, value in root.values.items() if isinstance(value, Mapping))
+    strange = [name for name in tables if name not in TABLES]
+    return frozenset(
+        table for table in BY_TABLE if any(_is_meant(root, name, table) for name in strange)
+    )
+
+
+def _is_meant(root: Section, name: str, table: str) -> bool:
+    """Whether `finish` will say that this table should have that name."""
+    hint = root.hints.get(name.lower())
+    return nearest(name, TABLES) == table if hint is None else hint.endswith(f" is [{table}]")
 
 
 def _tables_of(root: Section, table: str, checks: Checks) -> Iterator[tuple[str, Section]]:
@@ -62,7 +80,9 @@ def _tables_of(root: Section, table: str, checks: Checks) -> Iterator[tuple[str,
     named = {
         name: value
         for name, value in whole.values.items()
-        if isinstance(value, Mapping) and name not in checks.keys
+        if isinstance(value, Mapping)
+        and name not in checks.keys
+        and not _is_main_key(checks, name, value)
     }
     main_key = checks.main_key.split(" ")[0]
     own = {key: value for key, value in whole.values.items() if key not in named}
@@ -88,6 +108,12 @@ def _tables_of(root: Section, table: str, checks: Checks) -> Iterator[tuple[str,
             )
         else:
             yield f"{table}.{name}", section
+
+
+def _is_main_key(checks: Checks, name: str, value: Mapping[str, object]) -> bool:
+    """Whether what TOML made a table, `bootstrap.servers = ""`, is the table's own main key."""
+    main_key = checks.main_key.split(" ")[0]
+    return main_key not in value and nearest(name, checks.keys) == main_key
 
 
 def listens_on(model: ConnectionModel) -> tuple[str, int] | None:

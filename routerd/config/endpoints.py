@@ -15,10 +15,11 @@ _SCHEME_HINTS = {
     "stdout": "`log:`",
     "topic": "`mqtt:` or `kafka:`",
 }
-_ROUTE_KEYS = (
+KEYS = (
     "name", "from", "to", "key", "headers", "when", "body", "payload", "on_error", "guarantee",
     "inflight", "inflight_bytes", "max_destinations",
 )  # fmt: skip
+"""Of a route."""
 
 
 def read_endpoints(route: Section, key: str, connections: Connections) -> list[Endpoint]:
@@ -60,7 +61,7 @@ def _endpoint(route: Section, key: str, value: object, path: KeyPath) -> Endpoin
     if isinstance(value, Mapping):
         options = route.inner(value, *steps, label=f"`{key}` of {route.label}")
         options.hints = dict.fromkeys(
-            _ROUTE_KEYS,
+            KEYS,
             f"it belongs to the route: write it above [[route.{key}]], or outside the braces",
         )
         if "address" not in value:
@@ -125,6 +126,8 @@ def _is_known(endpoint: Endpoint, connections: Connections) -> bool:
                 f"write {endpoint.scheme}:{quoted(endpoint.rest)[1:-1]}"
             )
             return False
+        if checks.table in connections.misspelt:
+            return True  # its header is reported, with the name that it should have
         siblings = [one for one in connections.written if one.split(".")[0] == checks.table]
         meant = did_you_mean(key, siblings)
         mend = meant or f"; add [{key}] with {checks.main_key}"

@@ -37,12 +37,13 @@ def load_table(path: Path) -> Table:
     root = Section(
         document.values, path=(), label="the file", findings=findings, folder=path.parent
     )
+    root.hints = _HINTS
     connections = read_connections(root)
     admin = _admin(root)
     daemon = _daemon(root)
     _check_ports(root, connections, admin)
     routes = read_routes(root, connections)
-    root.finish(hints=_HINTS)
+    root.finish()
     _warn_of_long_tables(document, findings)
     if findings.problems:
         raise ConfigError(sorted(set(findings.problems)))
@@ -59,6 +60,12 @@ def _admin(root: Section) -> AdminSettings:
     section.takes_references = True
     host, port = section.listen("listen", default=(default.host, default.port))
     enabled = section.flag("enabled", default=True)
+    if enabled and host in _ANY_HOST:
+        section.warn(
+            "listen",
+            "`listen` of [admin]: anyone who can reach this machine may read the status page; "
+            "listen on 127.0.0.1 or protect the port",
+        )
     section.finish(hints=dict.fromkeys(("host", "port", "bind"), 'write listen = "HOST:PORT"'))
     return AdminSettings(host, port, enabled)
 

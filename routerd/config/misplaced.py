@@ -3,7 +3,7 @@
 TOML has no way back: what follows `[route.body]` belongs to the body, however it is indented.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from routerd.section import Section
 
@@ -33,6 +33,25 @@ class Misplaced:
             f"; line {line} puts one into `{table}`: write it above [route.{table}], since all "
             "that follows such a header belongs to it"
         )
+
+    def warn_of_doubtful(self, keys: Iterable[str]) -> None:
+        """Says which fields and headers have the name of a key that the route doesn't have.
+
+        In a table in braces nothing gets there by mistake.
+        """
+        line_of = self._route.findings.line_of
+        for table in ("body", "headers"):
+            path = (*self._route.path, table)
+            values = self._route.values.get(table)
+            for key in keys:
+                if key in self._route or not isinstance(values, Mapping) or key not in values:
+                    continue
+                if line_of((*path, key)) > line_of(path) and key not in self.keys(table):
+                    self._route.findings.warn(
+                        (*path, key),
+                        f"this line puts `{key}` into `{table}` of {self._route.label}; if it is "
+                        f"meant for the route, move it above [route.{table}]",
+                    )
 
     def keys(self, table: str) -> frozenset[str]:
         """What stands in this table by mistake."""

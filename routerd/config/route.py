@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from routerd.checks import Endpoint, SinkFacts, SourceFacts, Weakness
 from routerd.config.connections import Connections
-from routerd.config.endpoints import checks_of, read_endpoints, report_twins
+from routerd.config.endpoints import KEYS, checks_of, read_endpoints, report_twins
 from routerd.config.misplaced import Misplaced
 from routerd.config.models import Guarantee, OnError, RouteModel, SinkModel, SourceModel
 from routerd.config.promise import Promise, promise_of
@@ -55,13 +55,16 @@ def read_route(route: Section, *, name: str, connections: Connections) -> RouteM
     destinations = route.integer("max_destinations", least=1, most=1_000_000, default=1000)
     on_error = _read_on_error(route, source)
     guarantee = _read_guarantee(route)
-    route.finish(hints=HINTS)
+    route.finish()
+    misplaced.warn_of_doubtful(KEYS)
     if source is None:
         return None
     references.check(source, endpoints)
     _warn_of_slashes(sinks, source)
     promise = promise_of(source, [(e.text, facts) for e, facts in sinks], on_error=on_error)
-    if len(sinks) == len(_values(route.raw("to"))):  # else it is known only in part
+    if "to" in route and len(sinks) == len(
+        _values(route.raw("to"))
+    ):  # else it is known only in part
         _check_guarantee(route, guarantee, promise)
     return _model(
         route,
@@ -171,7 +174,7 @@ def _values(value: object) -> Sequence[object]:
 
 def _report_missing(route: Section, misplaced: Misplaced) -> None:
     for key, example in (("from", '"mqtt:FILTER"'), ("to", '"kafka:TOPIC"')):
-        if key not in route:
+        if key not in route and not route.has_misspelt(key, KEYS):
             mend = misplaced.mend(key) or f"; add {key} = {example}"
             route.problem(None, f"{route.label} has no `{key}`{mend}")
 
@@ -228,7 +231,9 @@ def _read_guarantee(route: Section) -> Guarantee | None:
     if route.raw("guarantee") is None:
         return None
     options: tuple[Guarantee, ...] = ("at_least_once", "at_most_once")
-    return route.choice("guarantee", options, default="at_least_once")
+    chosen = route.choice("guarantee", options, default="at_least_once")
+    # What isn't one of them is reported; nothing is held against one that nobody wrote.
+    return chosen if chosen == route.raw("guarantee") else None
 
 
 def _check_guarantee(route: Section, guarantee: Guarantee | None, promise: Promise) -> None:

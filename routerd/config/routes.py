@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 
 from routerd.config.connections import Connections
+from routerd.config.endpoints import KEYS
 from routerd.config.misplaced import Misplaced
 from routerd.config.models import RouteModel
-from routerd.config.route import read_route
+from routerd.config.route import HINTS, read_route
 from routerd.findings import kind_of, quoted
 from routerd.section import Section
 
@@ -20,6 +21,7 @@ def read_routes(root: Section, connections: Connections) -> tuple[RouteModel, ..
     sessions: dict[tuple[str, str], str] = {}
     for index, values in enumerate(_tables(root)):
         route = root.inner(values, "route", index, label=f"route number {index + 1}")
+        route.hints = HINTS
         name = _read_name(route, names)
         model = read_route(route, name=name, connections=connections)
         if model is not None:
@@ -57,7 +59,7 @@ def _read_name(route: Section, names: dict[str, int]) -> str:
     """The route's name, which labels its sentences from here on; empty if it has none."""
     name = route.text("name")
     if name is None:
-        if "name" not in route:
+        if "name" not in route and not route.has_misspelt("name", KEYS):
             mend = Misplaced(route).mend("name") or "; add one, it appears in logs and metrics"
             route.problem(None, f"{route.label} has no `name`{mend}")
         return ""

@@ -6,12 +6,15 @@ from typing import Literal
 
 from routerd.config.body import read_body
 from routerd.config.conditions import read_when
+from routerd.config.endpoints import KEYS
 from routerd.config.misplaced import Misplaced
 from routerd.config.references import References
 from routerd.findings import kind_of, quoted
 from routerd.section import Section
 from routerd.shape import Body, When
 from routerd.template import Template
+
+_MEANT_FOR_THE_ROUTE = "; if it is meant for the route, move it above [route.headers]"
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ def _read_headers(
         if name in skip:
             continue
         if not isinstance(value, str):
+            mend = _MEANT_FOR_THE_ROUTE if name in KEYS and name not in route else ""
             route.findings.problem(
-                path, f'{where} must be a text, as in "{{@topic}}", not {kind_of(value)}'
+                path, f'{where} must be a text, as in "{{@topic}}", not {kind_of(value)}{mend}'
             )
         elif not name:
             route.findings.problem(path, f"{where} has no name; give it one")

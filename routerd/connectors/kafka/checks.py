@@ -17,7 +17,7 @@ HINTS = {
     "hosts": "write the brokers as `bootstrap_servers`",
     "servers": "write the brokers as `bootstrap_servers`",
     "topic": 'a topic stands in a route: to = "kafka:TOPIC"',
-    "bootstrap.servers": "here it is written `bootstrap_servers`",
+    "bootstrap.servers": "it is called `bootstrap_servers` here",
     "acks": "librdkafka's properties stand under [kafka.options]",
     "compression": "librdkafka's properties stand under [kafka.options]",
     "linger": "librdkafka's properties stand under [kafka.options]",
@@ -39,12 +39,13 @@ class KafkaChecks:
 
     def connection(self, key: str, section: Section) -> KafkaSettings | None:
         """`bootstrap_servers` and `options`, with our defaults under them."""
+        section.hints = HINTS
         servers = _servers(section)
         inner = section.section("options")
         if inner is not None:
             inner.label = f"[{key}.options]"
         options = read_options(inner)
-        section.finish(hints=HINTS)
+        section.finish()
         if servers is None:
             return None
         return KafkaSettings(key, {"bootstrap.servers": servers, **options})
@@ -85,7 +86,8 @@ class KafkaChecks:
 def _servers(section: Section) -> str | None:
     text = section.string("bootstrap_servers")
     if text is None:
-        if "bootstrap_servers" not in section:
+        is_there = section.has_misspelt("bootstrap_servers", KafkaChecks.keys)
+        if "bootstrap_servers" not in section and not is_there:
             section.problem(
                 None,
                 f"{section.label} has no `bootstrap_servers`; add "

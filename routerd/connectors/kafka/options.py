@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from routerd.connectors.kafka import properties
-from routerd.findings import KeyPath, kind_of, quoted
+from routerd.findings import KeyPath, kind_of, named_variable, quoted, unfilled
 from routerd.secrets import Secret, SecretError, is_reference, read_reference
 from routerd.section import Section
 
@@ -61,6 +61,8 @@ SECRET = {
     "sasl.oauthbearer.assertion.private.key.pem",
     "sasl.oauthbearer.assertion.private.key.passphrase",
 }
+
+_UNITS = {"ms", "bytes", "kbytes"}
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,26 @@ def _plain(name: str, value: object) -> tuple[Option | None, str]:
         return None, f" must be a text, a number, true or false, not {kind_of(value)}"
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return None, " is too large a number"
+    sentence = _refusal(name, value)
+    return (None, f" {sentence}") if sentence else (value, "")
+
+
+def _refusal(name: str, value: str | float) -> str:
+    """Why a property can't have this value, behind its name; empty if it can."""
+    variable = named_variable(value) if isinstance(value, str) else ""
+    if variable:
+        return unfilled(variable)
+    if properties.misread(name, value):
+        return f"can't be {quoted(value)}; {_plain_number(name)}"
     reason = properties.refusal(name, value)
-    if reason.startswith("is unknown"):
-        return None, f" {reason}"
-    if reason:
-        return None, f" can't be {quoted(value)}; librdkafka: {reason}"
-    return value, ""
+    if reason and not reason.startswith("is unknown"):
+        return f"can't be {quoted(value)}; librdkafka: {reason}"
+    return reason
+
+
+def _plain_number(name: str) -> str:
+    unit = name.rpartition(".")[2]
+    return "write a plain number" + (f", in {unit} as its name says" if unit in _UNITS else "")
 
 
 def _referred(
@@ -148,6 +164,8 @@ def _referred(
         return None, f" {exc}"
     if found.warning:
         section.findings.warn(path, f"`{name}` of {section.label}: {found.warning}")
+    if properties.misread(name, found.secret.reveal()):
+        return None, f" can't be {found.origin}; {_plain_number(name)}"
     reason = properties.refusal(name, found.secret.reveal())
     if reason.startswith("is unknown"):
         return None, f" {reason}"

@@ -16,6 +16,8 @@ Value = str | int | float | bool
 
 _NOT_A_PROPERTY = "routerd.end.of.trial"
 _UNKNOWN = re.compile(r'No such configuration property: "(.*)"', re.DOTALL)
+_NO_NUMBER = "Invalid value for configuration property"
+_NUMBER = re.compile(r"\s*[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?)\s*", re.ASCII)
 _ALPHABET = string.ascii_lowercase + string.digits + "._"
 _LONGEST_TYPO = 60
 
@@ -29,6 +31,14 @@ def refusal(name: str, value: Value) -> str:
     if unknown[1] == _NOT_A_PROPERTY:
         return ""
     return f"is unknown to librdkafka{_nearest(name) or '; remove it'}"
+
+
+def misread(name: str, value: Value) -> bool:
+    """Whether librdkafka would take the number in front of a text, and leave the rest."""
+    if not isinstance(value, str) or not _NUMBER.match(value) or _NUMBER.fullmatch(value):
+        return False
+    # Of what takes words it says which one was wrong.
+    return _trial({name: "abc", _NOT_A_PROPERTY: ""}).startswith(_NO_NUMBER)
 
 
 def refusal_together(options: Mapping[str, Value]) -> str:

@@ -8,9 +8,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from routerd.connectors.mqtt.settings import MqttSettings
 from routerd.errors import Rejected
-from routerd.findings import did_you_mean, quoted
+from routerd.findings import did_you_mean, quoted, unfilled
 from routerd.secrets import Secret
-from routerd.section import Section
+from routerd.section import LAST_PORT, Section
 from routerd.tls import ClientTls
 
 Scheme = Literal["mqtt", "mqtts", "ws", "wss"]
@@ -27,6 +27,7 @@ LONGEST_TEXT = 65_535
 """Bytes of any text in MQTT (MQTT-1.5.4)."""
 
 _VERSIONS: tuple[Literal["5", "3.1.1"], ...] = ("5", "3.1.1")
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]{0,79})")
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")
 _ALIASES = {"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts"}
 _WRITE_URL = 'write the broker as url = "mqtt://HOST:1883"'
@@ -57,10 +58,11 @@ HINTS = {
 
 def check_connection(key: str, section: Section) -> MqttSettings | None:
     """What the table of one connection says; None without a usable `url`."""
+    section.hints = HINTS
     url = _url(section)
     version = section.choice("version", _VERSIONS, default="5")
     client_id = _mqtt_text(section, "client_id")
-    if client_id is None and "client_id" in section:
+    if client_id is None and ("client_id" in section or section.has_misspelt("client_id", KEYS)):
         client_id = "?"  # reported once, here, and not again by each route that needs it
     username = _mqtt_text(section, "username")
     password = section.secret("password")
@@ -86,7 +88,7 @@ def check_connection(key: str, section: Section) -> MqttSettings | None:
             f"{section.shown('session_expiry')[1:-1]} forgets the session and all that waits in it",
         )
     max_packet = section.size("max_packet", least="1KiB", most="256MiB", default=1 << 20)
-    section.finish(hints=HINTS)
+    section.finish()
     if url is None:
         return None
     return MqttSettings(
@@ -140,18 +142,15 @@ class _Url:
 def _url(section: Section) -> _Url | None:
     text = section.string("url")
     if text is None:
-        if "url" not in section:
+        if "url" not in section and not section.has_misspelt("url", KEYS):
             section.problem(None, f"{section.label} has no `url`; add {MAIN_KEY}")
         return None
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        section.problem("url", _not_a_url(section))
+    parts = _split(section, text)
+    if parts is None:
         return None
     for scheme in PORTS:
         if parts.scheme == scheme:
-            return _checked_url(section, text, parts, scheme=scheme, port=port)
+            return _checked_url(section, text, parts, scheme=scheme)
     if "://" not in text:
         section.problem("url", _not_a_url(section))
         return None
@@ -164,9 +163,30 @@ def _url(section: Section) -> _Url | None:
     return None
 
 
-def _checked_url(
-    section: Section, text: str, parts: SplitResult, *, scheme: Scheme, port: int | None
-) -> _Url | None:
+def _split(section: Section, text: str) -> SplitResult | None:
+    """The parts of a URL whose port, if it has one, is a port."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        section.problem("url", _not_a_url(section))
+        return None
+    sentence = ""
+    variable = _VARIABLE.search(parts.netloc)
+    wrong_port = _wrong_port(parts)
+    if variable and "@" not in text:
+        sentence = f"`url` of {section.label} {unfilled(variable[1])}"
+    elif wrong_port and ("@" in text or ":" in wrong_port):
+        sentence = _not_a_url(section)  # of a password or an IPv6 address, it is no port
+    elif wrong_port:
+        shown = f", not {quoted(wrong_port)}" if isinstance(section.values["url"], str) else ""
+        sentence = f"`url` of {section.label}: the port must be a number from 1 to 65535{shown}"
+    if sentence:
+        section.problem("url", sentence)
+        return None
+    return parts
+
+
+def _checked_url(section: Section, text: str, parts: SplitResult, *, scheme: Scheme) -> _Url | None:
     over_http = scheme in {"ws", "wss"}
     if "@" in parts.netloc:
         section.problem(
@@ -175,7 +195,7 @@ def _checked_url(
             "of their own",
         )
         return None
-    if not parts.hostname or port == 0 or any(char.isspace() for char in parts.netloc):
+    if not parts.hostname or any(char.isspace() for char in parts.netloc):
         section.problem("url", _not_a_url(section))
         return None
     if (parts.path not in {"", "/"} and not over_http) or parts.query or "#" in text:
@@ -186,7 +206,16 @@ def _checked_url(
         )
         return None
     path = parts.path or "/mqtt"
-    return _Url(scheme, parts.hostname, port or PORTS[scheme], path if over_http else "/mqtt")
+    return _Url(scheme, parts.hostname, parts.port or PORTS[scheme], path if over_http else "/mqtt")
+
+
+def _wrong_port(parts: SplitResult) -> str:
+    """What stands for the port and can't be one; empty if nothing does."""
+    port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    if not (port.isascii() and port.isdigit()):
+        return port
+    digits = port.lstrip("0")[:6] or "0"  # a few, Python counts no thousands of them
+    return "" if 1 <= int(digits) <= LAST_PORT else port
 
 
 def _not_a_url(section: Section) -> str:

@@ -58,11 +58,12 @@ class WebSocketChecks:
 
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
         """Where one listener binds."""
-        host, port = section.listen("listen", default=("", 0))
-        if "listen" not in section:
-            section.problem(None, f"{section.label} has no `listen`; add {self.main_key}")
         later = dict.fromkeys(_LATER, "it comes with a later version; remove it")
-        section.finish(hints={**later, **HINTS})
+        section.hints = {**later, **HINTS}
+        host, port = section.listen("listen", default=("", 0))
+        if "listen" not in section and not section.has_misspelt("listen", self.keys):
+            section.problem(None, f"{section.label} has no `listen`; add {self.main_key}")
+        section.finish()
         return ListenerSettings(key, host, port) if host else None
 
     def listens_on(self, settings: object) -> tuple[str, int]:
