@@ -53,7 +53,7 @@ class KafkaConnector:
             async with trio.open_nursery() as nursery:
                 await nursery.start(connection.producer.run, name=f"{connection.key}: poll")
                 await nursery.start(connection.alone.run, name=f"{connection.key}: poll, alone")
-                nursery.start_soon(connection.reachability.run, name=f"{connection.key}: look")
+                await nursery.start(connection.reachability.run, name=f"{connection.key}: look")
                 yield connection
                 nursery.cancel_scope.cancel()
         finally:

@@ -65,8 +65,9 @@ class Reachability:
         """
         self._outputs.append(_Output(route, oldest))
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Looks every second, until cancelled."""
+        task_status.started()
         while True:
             await trio.sleep(LOOK_EVERY)
             self.look()
