@@ -14,23 +14,22 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from routerd.delivery import Delivery, Failure, Output
-from routerd.errors import DeliveryFailed, DropReason, Unavailable
+from routerd.endings import Endings, shown
+from routerd.errors import DeliveryFailed, Unavailable
 from routerd.interfaces import Sink, Source
 from routerd.mailbox import Batch, Mailbox
-from routerd.message import Message
 from routerd.shape import Shape
 from routerd.status import RouteState, RouteStatus, Standing
 from routerd.supervise import supervise
 
 if TYPE_CHECKING:
+    from routerd.message import Message
     from routerd.receipt import Receipt
 
 logger = logging.getLogger(__name__)
 
 OFFER_AGAIN_EVERY = 60.0
 """Seconds between two attempts at a message at which a route stands."""
-SAY_DROPS_EVERY = 60.0
-"""Seconds between two log lines about dropped messages of one route, for each reason."""
 
 
 class Route:
@@ -65,7 +64,7 @@ class Route:
         self._deliveries: deque[Delivery] = deque()
         self._delivered = trio.Event()
         self._interrupted = trio.Event()
-        self._said_drops: dict[DropReason, float] = {}
+        self._endings = Endings(status)
         status.oldest = self._oldest
 
     async def run(self) -> None:
@@ -215,7 +214,7 @@ class Route:
         # In one step with the release of the whole batch: a scrape, or the end of this task, in
         # between would count these as settled and as in flight.
         for message, error in lost.values():
-            self._end_failed(batch, message, error)
+            self._endings.failed(batch, message, error, is_current=batch.source is self._source)
         delivery.ended = len(lost)
         return True
 
@@ -256,7 +255,7 @@ class Route:
         return receipt.failures.get(0)
 
     def _stand_at(self, failure: Failure, error: DeliveryFailed) -> None:
-        address, size = _shown(failure.message.address), len(failure.message.payload)
+        address, size = shown(failure.message.address), len(failure.message.payload)
         said = str(error)
         if failure.sink is not None:
             said += f"; tried again every {OFFER_AGAIN_EVERY:.0f} s"
@@ -272,28 +271,6 @@ class Route:
         self.status.standing = None
         self._mailbox.is_paused = False
         self._mailbox.notify()
-
-    def _end_failed(self, batch: Batch, message: Message, error: DeliveryFailed) -> None:
-        """Accounts for a message that failed for good."""
-        if batch.source is self._source:
-            self._drop_failed(message, error.reason, error)
-        elif batch.source.gives_again(message):
-            self.status.returned += 1
-        else:
-            self._drop_failed(message, "session_lost" if message.token else error.reason, error)
-
-    def _drop_failed(self, message: Message, reason: DropReason, error: DeliveryFailed) -> None:
-        self.status.drop(1, reason)
-        self.status.last_error = str(error)
-        now = trio.current_time()
-        if now >= self._said_drops.get(reason, float("-inf")) + SAY_DROPS_EVERY:
-            self._said_drops[reason] = now
-            level = logging.ERROR if reason == "session_lost" else logging.WARNING
-            logger.log(
-                level, "message dropped route=%s reason=%s so_far=%d from=%r error=%r",
-                self.status.name, reason, self.status.dropped[reason], _shown(message.address),
-                str(error),
-            )  # fmt: skip
 
     def _abandon(self) -> None:
         """Accounts for everything that is still in flight, and acknowledges none of it."""
@@ -315,25 +292,7 @@ class Route:
             logger.warning("messages left unconfirmed route=%s count=%d", self.status.name, left)
 
     def _end_unsettled(self, batch: Batch) -> None:
-        """Accounts for a batch whose outcome nobody waits for any more."""
-        status, closing = self.status, self._mailbox.closing.is_set()
-        without_memory = 0
-        lost: list[Message] = []
-        for message in batch.messages:
-            if batch.source.gives_again(message):
-                status.returned += 1
-            elif message.token:
-                lost.append(message)
-            else:
-                without_memory += 1
-        status.drop(without_memory, "shutdown" if closing else "route_restarted")
-        if lost:
-            status.drop(len(lost), "session_lost")
-            logger.error(
-                "messages lost: unconfirmed when the broker forgot our session "
-                "route=%s count=%d first_from=%r",
-                status.name, len(lost), _shown(lost[0].address),
-            )  # fmt: skip
+        self._endings.unsettled(batch, is_closing=self._mailbox.closing.is_set())
         self._mailbox.release([batch])
 
     def _oldest(self) -> float | None:
@@ -342,7 +301,3 @@ class Route:
         if self._in_hand is not None:
             return self._in_hand.received_at
         return self._mailbox.oldest
-
-
-def _shown(address: bytes) -> str:
-    return address.decode("utf-8", "backslashreplace")

@@ -22,7 +22,7 @@ LAYERS = [
     ["daemon"],
     ["admin", "config", "heartbeat", "log"],
     ["log_lines", "metrics", "route"],
-    ["connectors", "delivery"],
+    ["connectors", "delivery", "endings"],
     ["groups", "shape", "supervise"],
     ["interfaces", "mailbox"],
     ["scope", "status"],

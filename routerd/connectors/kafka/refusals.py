@@ -118,9 +118,7 @@ def refused(error: KafkaError, topic: str) -> DeliveryFailed | None:
     """
     code = error.code()
     if code in UNKNOWN_TOPIC:
-        return DeliveryFailed(
-            f"the Kafka topic {topic} does not exist: create it"
-        )
+        return DeliveryFailed(f"the Kafka topic {topic} does not exist: create it")
     if code in _SENTENCES:
         return DeliveryFailed(_SENTENCES[code](topic))
     if code == _INVALID_ARG or (code > 0 and code not in _AGAIN and not error.retriable()):

@@ -1,0 +1,52 @@
+"""How messages end that no sink confirmed, and how it is said."""
+
+import pytest
+import trio.testing
+
+from routerd.endings import SAY_DROPS_EVERY, Endings, shown
+from routerd.errors import DeliveryFailed
+from routerd.mailbox import Batch
+from routerd.message import Message
+from tests.fakes import FakeSource, fake_status
+
+REFUSED = DeliveryFailed("too large")
+
+
+def batch_of(*tokens: int, source: FakeSource | None = None) -> Batch:
+    messages = [Message(b"t", b"x", token) for token in tokens]
+    return Batch(messages, len(messages), 0.0, source or FakeSource())
+
+
+async def test_one_line_a_minute_for_each_reason_says_how_many_there_were(
+    caplog: pytest.LogCaptureFixture, autojump_clock: trio.testing.MockClock
+) -> None:
+    status = fake_status()
+    endings, batch = Endings(status), batch_of(1)
+    for _ in range(3):
+        endings.failed(batch, batch.messages[0], REFUSED, is_current=True)
+    other = DeliveryFailed("no JSON", reason="unroutable")
+    endings.failed(batch, batch.messages[0], other, is_current=True)
+    assert [line.getMessage().split(" from=")[0] for line in caplog.records] == [
+        "message dropped route=fake reason=rejected so_far=1",
+        "message dropped route=fake reason=unroutable so_far=1",
+    ]
+    await trio.sleep(SAY_DROPS_EVERY)
+    endings.failed(batch, batch.messages[0], REFUSED, is_current=True)
+    assert "reason=rejected so_far=4" in caplog.text
+    assert status.dropped == {"rejected": 4, "unroutable": 1}
+
+
+@pytest.mark.parametrize("is_closing", [True, False])
+def test_what_is_left_of_a_source_without_memory_is_dropped_for_its_reason(
+    *, is_closing: bool
+) -> None:
+    status = fake_status()
+    Endings(status).unsettled(batch_of(1, 0, 0), is_closing=is_closing)
+    reason = "shutdown" if is_closing else "route_restarted"
+    assert (status.returned, status.dropped) == (1, {reason: 2})
+
+
+def test_an_address_is_shown_whatever_its_bytes_and_cut_short() -> None:
+    assert shown("a/ü".encode()) == "a/ü"
+    assert shown(b"\xff") == "\\xff"
+    assert shown(b"x" * 65_535) == "x" * 256 + "..."
