@@ -171,6 +171,15 @@ async def test_two_clusters_of_one_route_are_told_apart(
     assert output.status.waiting == "kafka.audit: no broker can be reached"
 
 
+async def test_the_last_words_of_a_producer_that_ends_in_a_thread_are_not_heard(
+    reachability: Reachability, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched(reachability).hand_over()
+    for error in (REFUSED, NO_BROKER_LEFT):
+        await trio.to_thread.run_sync(reachability.error, error)
+    assert caplog.records == []
+
+
 async def test_one_broker_of_several_that_is_down_is_no_news(
     reachability: Reachability, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:

@@ -93,7 +93,10 @@ class Reachability:
 
     def error(self, error: KafkaError) -> None:
         """What librdkafka calls as its `error_cb`. Never raises."""
-        now = trio.current_time()
+        try:
+            now = trio.current_time()
+        except RuntimeError:
+            return  # a producer that is being closed serves its last events in that thread
         if error.code() == ALL_BROKERS_DOWN:
             self._no_broker_since = now
         else:
