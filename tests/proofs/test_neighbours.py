@@ -1,5 +1,6 @@
 """What goes wrong in one route is not noticed in the others."""
 
+import json
 from collections.abc import Callable
 
 from tests.proofs.history import judge, some_readings
@@ -52,7 +53,10 @@ def test_fifty_full_routes_do_not_notice_the_broken_ones(
             (f"{names[number % len(names)]}/d{payload.split(b':')[0].decode()}", payload)
             for number, payload in enumerate(payloads)
         ]
+        kafka.freeze()
         assert len(publisher.publish(messages)) == len(messages)
+        wait_until(lambda: _least_inflight(routerd) >= WINDOW, "every window is full")
+        kafka.thaw()
     kafka.records.wait_until_count("good", len(messages), timeout=60)
     for name in names:
         _wait_settled(routerd, name)
@@ -67,6 +71,12 @@ def test_fifty_full_routes_do_not_notice_the_broken_ones(
     assert routerd.stop() == 0
     verdict = judge(messages, kafka.records.read("good"))
     assert (verdict.lost, verdict.duplicates, verdict.strangers) == ([], 0, 0)
+
+
+def _least_inflight(routerd: Routerd) -> int:
+    """Of the fifty."""
+    routes: list[dict[str, int]] = json.loads(routerd.get("/status.json").text)["routes"]
+    return min(route["inflight"] for route in routes if route["inflight_limit"] == WINDOW)
 
 
 def _wait_settled(routerd: Routerd, name: str) -> None:
