@@ -49,15 +49,11 @@ class DeliveryFailed(RouterdError):
     """One message can't go where it should.
 
     Attributes:
-        permanent: whether the same message would fail the same way again.
         reason: what to count it as when it is dropped for this.
     """
 
-    def __init__(
-        self, message: str, *, permanent: bool = True, reason: DropReason = "rejected"
-    ) -> None:
+    def __init__(self, message: str, *, reason: DropReason = "rejected") -> None:
         super().__init__(message)
-        self.permanent = permanent
         self.reason: DropReason = reason
 
 

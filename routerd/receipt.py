@@ -54,11 +54,6 @@ class Receipt:
         self._counts.failed += 1
         self._resolve(1)
 
-    def all_failed(self, error: DeliveryFailed) -> None:
-        """Resolves every message as failed for the same reason; none may be resolved yet."""
-        for index in range(self.pending):
-            self.failed(index, error)
-
     async def wait(self) -> None:
         """Returns when every message is resolved. No checkpoint if that is so already."""
         if self.pending:

@@ -9,7 +9,7 @@ from routerd.message import Message
 from routerd.receipt import Receipt, SinkCounts
 
 REFUSED = DeliveryFailed("refused")
-CUT = DeliveryFailed("cut", permanent=False)
+CUT = DeliveryFailed("cut")
 
 
 class FakeGiver:

@@ -222,7 +222,7 @@ async def test_leaving_with_records_outstanding_leaves_no_receipt_open(
             receipt = await output.accept(numbered(100))
         await receipt.wait()
     assert len(receipt.failures) == 100
-    assert not receipt.failures[0].permanent
+    assert receipt.failures[0].reason == "shutdown"
     assert caplog.records == []
     mockkafka.thaw()
 

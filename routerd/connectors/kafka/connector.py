@@ -34,9 +34,7 @@ _PROPAGATION_MS = 3000
 CLOSE_WITHIN = 2.0
 """Seconds for the end of both producers."""
 
-_CLOSED = DeliveryFailed(
-    "routerd stopped before Kafka confirmed it", permanent=False, reason="shutdown"
-)
+_CLOSED = DeliveryFailed("routerd stopped before Kafka confirmed it", reason="shutdown")
 
 
 class KafkaConnector:

@@ -32,10 +32,8 @@ SAY_EVERY = 60.0
 MOST_GUILTY = 1000
 """Most messages that are remembered because they were refused alone."""
 
-_FULL = DeliveryFailed(
-    "best-effort Kafka output full: Kafka is slower than the route, or away", permanent=False
-)
-_CUT = DeliveryFailed("routerd was stopped meanwhile", permanent=False, reason="shutdown")
+_FULL = DeliveryFailed("best-effort Kafka output full: Kafka is slower than the route, or away")
+_CUT = DeliveryFailed("routerd was stopped meanwhile", reason="shutdown")
 
 
 class _Taken(NamedTuple):

@@ -292,9 +292,8 @@ class MqttSource:
         before it.
         """
         with trio.move_on_after(GOODBYE_TIMEOUT):
-            await self._flush(link)
             client.disconnect()
-            await self._flush(link)
+            await self._flush(link)  # the last acknowledgements, and DISCONNECT behind them
             link.close_sending()
             while link.discard():
                 await trio.lowlevel.wait_readable(link.fileno())

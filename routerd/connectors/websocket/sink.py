@@ -63,4 +63,4 @@ class GroupSink:
 
 def _too_much() -> DeliveryFailed:
     why = "more is sent to the group than can be written to its members"
-    return DeliveryFailed(why, permanent=False, reason="overloaded")
+    return DeliveryFailed(why, reason="overloaded")
