@@ -182,6 +182,10 @@ def oldest_age(route: RouteStatus, now: float) -> float:
 
 
 def _edge_families(status: DaemonStatus) -> Iterable[Metric]:
+    up = Metric("routerd_connection_up", "0 while a connection is known to be of no use.", "gauge")
+    for connection in status.connections:
+        _add(up, int(not connection.trouble()), connection=connection.key)
+    yield up
     mqtt = [route for route in status.routes if route.mqtt_connected is not None]
     yield _of_routes(
         "routerd_mqtt_connected", "gauge", "1 while the route's MQTT session is connected.",

@@ -147,12 +147,28 @@ class RouteStatus:
         return self.delivered + self.dead_lettered + self.returned + sum(self.dropped.values())
 
 
+@dataclass(frozen=True)
+class ConnectionStatus:
+    """One connection of the table.
+
+    Attributes:
+        key: its table: `mqtt`, `kafka.audit`, `ws`.
+        address: where it leads, as a person would write it; without user names and passwords.
+        trouble: what is wrong with it now, in words; empty as long as nothing is known against it.
+    """
+
+    key: str
+    address: str
+    trouble: Callable[[], str] = lambda: ""
+
+
 @dataclass
 class DaemonStatus:
     """The process and all of its routes.
 
     Attributes:
         started_at: seconds since 1970.
+        connections: those of the table, as they were opened; the log is none.
         listening: what -> bound address, e.g. `ws` -> `127.0.0.1:8800`.
         loop_lag: how late the event loop's heartbeat came, in seconds.
         last_heartbeat: `time.monotonic()` of the newest heartbeat; old: the loop is stuck.
@@ -165,6 +181,7 @@ class DaemonStatus:
     version: str
     routes: list[RouteStatus] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
+    connections: list[ConnectionStatus] = field(default_factory=list)
     listening: dict[str, str] = field(default_factory=dict)
     loop_lag: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
     last_heartbeat: float = field(default_factory=time.monotonic)

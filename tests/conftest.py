@@ -3,9 +3,10 @@
 Brokers are real and empty, and they surely stop; what they can do is in `tests/rig`. The rig's
 methods block: an async test calls the slow ones by `trio.to_thread.run_sync`.
 
-A test that asks for mosquitto or Kafka gets the marker of that name, and `slow`, from
-`pytest_collection_modifyitems`. One that comes by a broker in another way (`getfixturevalue`, a
-parameter) marks itself. `tests/run --embedded` leaves both markers out.
+A test that asks for mosquitto or Kafka gets the marker of that name, one that asks for Chromium or
+another of Debian's programs `debian`, and all of them `slow`, from
+`pytest_collection_modifyitems`. One that comes by them in another way (`getfixturevalue`, a
+parameter) marks itself. `tests/run --embedded` leaves these markers out.
 """
 
 import itertools
@@ -18,23 +19,28 @@ import pytest
 from hypothesis import settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.database import DirectoryBasedExampleDatabase
+from playwright.sync_api import Browser
 
+from tests.rig.browser import open_browser
 from tests.rig.certs import Certs
 from tests.rig.daemon import Routerd
 from tests.rig.embedded_mqtt import EmbeddedMqtt
 from tests.rig.kafka import Kafka
 from tests.rig.mockkafka import MockKafka
 from tests.rig.mosquitto import Mosquitto
+from tests.rig.programs import find_program
 
 NEEDS = {
     "start_mosquitto": "mosquitto",
     "kafka": "kafka",
     "start_kafka": "kafka",
+    "browser": "debian",
+    "debian_program": "debian",
 }
-"""The fixtures that all others of a real broker rest on, and the marker of each."""
+"""The fixtures that all others of a real broker or a program rest on, and the marker of each."""
 
 CACHE = Path(__file__).parent / ".cache"
-_RANKS = ("kafka", "mosquitto", "slow")
+_RANKS = ("kafka", "mosquitto", "debian", "slow")
 _numbers = itertools.count(1)
 
 IS_CI = "CI" in os.environ
@@ -128,6 +134,22 @@ def mockkafka() -> Iterator[MockKafka]:
     """A mock cluster of librdkafka for this test alone, without anything to install."""
     with MockKafka() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium, driven by playwright: `browser.new_page()`. Its calls block."""
+    with open_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="session")
+def debian_program() -> Callable[[str], str]:
+    """Gives the path of a program that `tests/run install` installs: `debian_program("promtool")`.
+
+    Fails the test if it is not there: a test that is skipped hides a gap.
+    """
+    return find_program
 
 
 @pytest.fixture

@@ -92,6 +92,12 @@ def test_brokers_that_are_down_are_no_failed_start(start_routerd: StartRouterd) 
     answer = routerd.get("/readyz")
     assert answer.status == 503
     assert json.loads(answer.text)["routes"][0]["state"] == "backoff"
+    connections = json.loads(routerd.get("/status.json").text)["connections"]
+    assert {one["key"] for one in connections} == {"mqtt", "kafka", "ws"}
+    [mqtt] = [one for one in connections if one["key"] == "mqtt"]
+    assert mqtt["address"] == "mqtt://127.0.0.1:1"
+    assert mqtt["trouble"] == "1 of 1 sessions not connected: telemetry"
+    assert routerd.metric("routerd_connection_up", connection="mqtt") == 0
     assert routerd.stop() == 0
 
 

@@ -147,6 +147,18 @@ async def test_one_topic_that_does_not_confirm_is_named_while_others_do(
     assert levels(caplog) == ["WARNING"]
     assert "nothing of stuck was confirmed for 10 s" in caplog.text
     assert (well.status.waiting, stuck.status.waiting) == ("", "kafka: it does not confirm")
+    assert reachability.describe_trouble() == "it does not confirm"
+
+
+async def test_its_trouble_is_in_words_until_it_confirms(
+    reachability: Reachability, autojump_clock: MockClock
+) -> None:
+    assert reachability.describe_trouble() == ""
+    reachability.error(REFUSED)
+    reachability.error(NO_BROKER_LEFT)
+    assert reachability.describe_trouble().startswith("no broker can be reached: ")
+    reachability.confirmed()
+    assert reachability.describe_trouble() == ""
 
 
 async def test_a_reset_of_the_source_leaves_what_its_sinks_wait_for(

@@ -18,7 +18,14 @@ from prometheus_client.samples import Sample
 from routerd.errors import DropReason
 from routerd.metrics import StatusCollector, expose, open_registry
 from routerd.receipt import SinkCounts
-from routerd.status import DaemonStatus, RouteState, RouteStatus, SinkStatus, Standing
+from routerd.status import (
+    ConnectionStatus,
+    DaemonStatus,
+    RouteState,
+    RouteStatus,
+    SinkStatus,
+    Standing,
+)
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -37,6 +44,7 @@ DESIGN = {
     "routerd_route_restarts_total": {"route"},
     "routerd_mqtt_connected": {"route"},
     "routerd_mqtt_late_acknowledgements_total": {"route"},
+    "routerd_connection_up": {"connection"},
     "routerd_ws_connections": {"path"},
     "routerd_ws_closed_total": {"code"},
     "routerd_ws_refused_total": {"status"},
@@ -67,6 +75,10 @@ def a_status(*routes: RouteStatus) -> DaemonStatus:
     return DaemonStatus(
         "1.2.3",
         routes=list(routes),
+        connections=[
+            ConnectionStatus("mqtt", "mqtt://broker:1883"),
+            ConnectionStatus("kafka", "kafka-1:9092", lambda: "no broker can be reached"),
+        ],
         ws_connections=lambda: {"/chat/{room}": 4},
         group_members=lambda: {"group:/live": 2},
         ws_closed=lambda: {"4408": 3},
@@ -212,6 +224,12 @@ async def test_the_edges_are_labelled_with_patterns() -> None:
     samples = await scrape(a_status())
     assert value(samples, "routerd_ws_connections", path="/chat/{room}") == 4
     assert value(samples, "routerd_group_members", group="group:/live") == 2
+
+
+async def test_a_connection_with_trouble_is_not_up() -> None:
+    samples = await scrape(a_status())
+    assert value(samples, "routerd_connection_up", connection="mqtt") == 1
+    assert value(samples, "routerd_connection_up", connection="kafka") == 0
     assert value(samples, "routerd_ws_closed_total", code="4408") == 3
     assert value(samples, "routerd_ws_refused_total", status="404") == 5
     assert 'version="1.2.3"' in (await expose(open_registry(a_status()), "")).body.decode()

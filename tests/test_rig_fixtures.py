@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.rig.mosquitto import Mosquitto
 
@@ -59,3 +61,17 @@ def test_a_fixture_that_rests_on_mosquitto_marks_its_test(
 ) -> None:
     assert mosquitto.url.startswith("mqtt://127.0.0.1:")
     assert {mark.name for mark in request.node.iter_markers()} == {"mosquitto", "slow"}
+
+
+def test_a_browser_runs_javascript(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content("<p onclick='this.textContent = 6 * 7'>?</p>")
+    page.click("p")
+    assert page.inner_text("p") == "42"
+    page.close()
+
+
+def test_a_program_that_is_missing_is_named(debian_program: Callable[[str], str]) -> None:
+    assert debian_program("chromium").endswith("/chromium")
+    with pytest.raises(FileNotFoundError, match="no-such-program is not installed"):
+        debian_program("no-such-program")

@@ -4,6 +4,6 @@ Everything here reads `status.py` and changes nothing. `facts.py` says what is s
 shows it to people, `app.py` gives each its path, `server.py` puts that on a socket.
 """
 
-from routerd.admin.server import open_admin
+from routerd.admin.server import open_admin, open_http
 
-__all__ = ["open_admin"]
+__all__ = ["open_admin", "open_http"]

@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from routerd.status import DaemonStatus, RouteStatus, SinkStatus, Standing
+from routerd.status import ConnectionStatus, DaemonStatus, RouteStatus, SinkStatus, Standing
 
 HEARTBEAT_LIMIT_SECONDS: Final = 2.0
 
@@ -45,6 +45,7 @@ def status_facts(status: DaemonStatus) -> Facts:
         "uptime_seconds": round(max(0.0, time.time() - status.started_at), 3),
         "ready": is_ready(status.routes),
         "listening": dict(status.listening),
+        "connections": [_connection(connection) for connection in status.connections],
         "routes": [route_facts(route) for route in status.routes],
         "ws_connections": status.ws_connections(),
         "group_members": status.group_members(),
@@ -108,6 +109,14 @@ def _counts(route: RouteStatus) -> Facts:
         ),
         "late_acknowledgements": route.late_acks,
         "reordered": route.reordered,
+    }
+
+
+def _connection(connection: ConnectionStatus) -> Facts:
+    return {
+        "key": connection.key,
+        "address": connection.address,
+        "trouble": connection.trouble(),
     }
 
 

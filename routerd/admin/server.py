@@ -44,21 +44,34 @@ async def open_admin(status: DaemonStatus, *, host: str, port: int) -> AsyncGene
     Raises:
         Rejected: the address can't be bound.
     """
+    async with open_http(build_app(status), host=host, port=port) as address:
+        status.listening["admin"] = address
+        try:
+            yield
+        finally:
+            status.listening.pop("admin", None)
+
+
+@asynccontextmanager
+async def open_http(app: Starlette, *, host: str, port: int) -> AsyncGenerator[str]:
+    """Serves any application as `open_admin` does, and gives the bound address.
+
+    Raises:
+        Rejected: the address can't be bound.
+    """
     listeners = await _bind(host, port)
-    status.listening["admin"] = _shown(*_address(listeners[0]))
-    clients = _Clients(build_app(status))
+    clients = _Clients(app)
     async with trio.open_nursery() as nursery:
         accepting = trio.CancelScope()
         nursery.start_soon(_accept, listeners, clients, nursery, accepting, name="admin listener")
         try:
-            yield
+            yield _shown(*_address(listeners[0]))
         finally:
             accepting.cancel()
             with trio.move_on_after(_LEAVE_SECONDS, shield=True):
                 await clients.leave()
             clients.cut()
             nursery.cancel_scope.cancel()
-            status.listening.pop("admin", None)
 
 
 class _Clients:

@@ -4,7 +4,6 @@ It queues without limit here (`max_queued_messages 0`): what a test loses, route
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,8 @@ from typing import Self
 from tests.rig.certs import Certs
 from tests.rig.ports import free_port
 from tests.rig.process import Child
+from tests.rig.programs import find_program
 from tests.rig.waiting import accepts
-
-_SYSTEM_PATHS = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
-"""Where packages put mosquitto, and where an ordinary user's PATH does not look."""
 
 
 class Mosquitto:
@@ -106,7 +103,7 @@ class Mosquitto:
 
     def start(self) -> None:
         """Returns when every listener accepts connections."""
-        command = [_program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
+        command = [find_program("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
         self.child = Child(command, name="mosquitto", folder=self._folder)
         self.child.wait_ready(lambda: all(map(accepts, self._waits_for)), timeout=10)
 
@@ -157,7 +154,7 @@ class Mosquitto:
             file = self._folder / "passwords"
             file.touch(mode=0o600)
             for name, password in users.items():
-                tool = _program("mosquitto_passwd")
+                tool = find_program("mosquitto_passwd")
                 subprocess.run([tool, "-b", str(file), name, password], check=True)
             settings += [f"password_file {file}"]
         if acl:
@@ -188,10 +185,3 @@ _COMMON = (
     "connection_messages true",
     *(["user root"] if os.geteuid() == 0 else []),  # else it gives root up and can't save
 )
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATHS}")
-    if found is None:
-        raise RuntimeError(f"{name} is not installed: run `sudo apt-get install mosquitto`")
-    return found

@@ -14,6 +14,7 @@ from routerd.connectors.kafka.records import RecordMaker
 from routerd.connectors.kafka.sink import KafkaSink
 from routerd.errors import DeliveryFailed
 from routerd.secrets import Secret
+from routerd.status import ConnectionStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -47,6 +48,11 @@ class KafkaConnector:
         """See `interfaces.Connector.open`. Connects in the background, by librdkafka's threads."""
         connection = KafkaConnection(cast("KafkaSettings", settings), total_inflight)
         await connection.producer.open()
+        status.connections.append(
+            ConnectionStatus(
+                connection.key, connection.address, connection.reachability.describe_trouble
+            )
+        )
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(connection.producer.run, name=f"{connection.key}: poll")
@@ -65,6 +71,7 @@ class KafkaConnection:
 
     Attributes:
         key: the table's.
+        address: its bootstrap servers.
         producer: shared by all routes.
         alone: makes batches of a single record; for what was refused together with others.
     """
@@ -72,6 +79,7 @@ class KafkaConnection:
     def __init__(self, settings: KafkaSettings, total_inflight: int) -> None:
         config = library_config(settings.options, total_inflight)
         self.key = settings.key
+        self.address = str(settings.options["bootstrap.servers"])
         self.reachability = Reachability(settings.key)
         self._max_bytes = int(str(config["message.max.bytes"]))
         self.alone = HealingProducer(

@@ -28,6 +28,7 @@ RECENTLY = 30.0
 """Seconds within which failing connections and no broker left belong together."""
 
 _LONG_AGO: Final = float("-inf")
+_SILENT: Final = "it does not confirm"
 
 
 @dataclass
@@ -91,6 +92,12 @@ class Reachability:
             self._say_that_it_confirms(now)
         self._tell_routes()
 
+    def describe_trouble(self) -> str:
+        """Why Kafka confirms nothing now, in words; empty as long as nothing is known of that."""
+        if self._trouble or not any(output.is_silent for output in self._outputs):
+            return self._trouble
+        return self._with_last_words(_SILENT)
+
     def error(self, error: KafkaError) -> None:
         """What librdkafka calls as its `error_cb`. Never raises."""
         try:
@@ -145,7 +152,7 @@ class Reachability:
             if self._trouble and output.oldest() is not None:
                 output.route.sinks_wait_for[self._connection] = self._trouble
             elif output.is_silent:
-                reason = self._with_last_words("it does not confirm")
+                reason = self._with_last_words(_SILENT)
                 output.route.sinks_wait_for[self._connection] = reason
 
 

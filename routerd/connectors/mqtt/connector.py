@@ -16,9 +16,10 @@ from routerd.connectors.mqtt.plain import open_plain
 from routerd.connectors.mqtt.session import SessionMemory
 from routerd.connectors.mqtt.settings import MqttSettings, MqttSourceSpec
 from routerd.connectors.mqtt.source import MqttSource
+from routerd.findings import listed
 from routerd.interfaces import RouteContext, Sink, Source
 from routerd.receipt import SinkCounts
-from routerd.status import DaemonStatus
+from routerd.status import ConnectionStatus, DaemonStatus, RouteStatus
 from routerd.tls import ClientTls
 
 MOST_THREADS = 16
@@ -33,7 +34,12 @@ class MqttConnector:
         self, settings: object, *, total_inflight: int, status: DaemonStatus
     ) -> AsyncIterator["MqttConnection"]:
         """See `interfaces.Connector.open`. Connects nowhere: each route does that itself."""
-        yield MqttConnection(cast("MqttSettings", settings))
+        found = cast("MqttSettings", settings)
+        connection = MqttConnection(found)
+        status.connections.append(
+            ConnectionStatus(found.key, found.address, connection.describe_trouble)
+        )
+        yield connection
 
 
 class MqttConnection:
@@ -48,10 +54,12 @@ class MqttConnection:
             cert_key_password=settings.cert_key_password,
         )
         self._limiter = trio.CapacityLimiter(MOST_THREADS)
+        self._routes: list[RouteStatus] = []
 
     def open_source(self, spec: object, route: RouteContext) -> Callable[[], Source]:
         """See `interfaces.Connection.open_source`."""
         route.status.mqtt_connected = False
+        self._routes.append(route.status)
         memory = SessionMemory()
         # The only place that chooses: the lane reads a byte stream, which WebSocket is not.
         open_link = self._open_plain if self._settings.scheme in {"ws", "wss"} else self._open_lane
@@ -65,6 +73,14 @@ class MqttConnection:
 
     def serve(self) -> None:
         """Nothing: each route connects by itself."""
+
+    def describe_trouble(self) -> str:
+        """How many of its sessions are not connected, in words; empty if all are."""
+        away = [route.name for route in self._routes if not route.mqtt_connected]
+        if not away:
+            return ""
+        names = listed(away, mark="")
+        return f"{len(away)} of {len(self._routes)} sessions not connected: {names}"
 
     async def _open_lane(
         self, settings: MqttSettings, spec: MqttSourceSpec, heard: Heard

@@ -36,6 +36,13 @@ class MqttSettings:
     session_expiry: int = 7 * 86400
     max_packet: int = 1 << 20
 
+    @property
+    def address(self) -> str:
+        """Where the broker is, for people; without user name and password."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        path = self.path if self.scheme in {"ws", "wss"} else ""
+        return f"{self.scheme}://{host}:{self.port}{path}"
+
 
 @dataclass(frozen=True)
 class MqttFilter:

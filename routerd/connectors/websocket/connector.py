@@ -13,6 +13,7 @@ from routerd.connectors.websocket.listener import bind, describe, let_in, send_h
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.connectors.websocket.source import Inlet, WebSocketSource
+from routerd.status import ConnectionStatus
 
 if TYPE_CHECKING:
     from routerd.connectors.websocket.settings import (
@@ -101,7 +102,8 @@ async def _open(
 ) -> AsyncIterator[WebSocketConnection]:
     listeners = await bind(settings)
     connection = WebSocketConnection()
-    status.listening[settings.key] = describe(listeners[0])
+    address = status.listening[settings.key] = describe(listeners[0])
+    status.connections.append(ConnectionStatus(settings.key, address))
     status.ws_connections = _summed(status.ws_connections, connection.count_connections)
     status.group_members = _summed(status.group_members, connection.count_members)
     status.ws_closed = _summed(status.ws_closed, connection.count_closed)
