@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
+from routerd.connectors.kafka.probe import Probe
 from routerd.connectors.kafka.producer import HealingProducer
 from routerd.connectors.kafka.reachability import Reachability
 from routerd.connectors.kafka.records import RecordMaker
@@ -58,6 +59,7 @@ class KafkaConnector:
                 await nursery.start(connection.producer.run, name=f"{connection.key}: poll")
                 await nursery.start(connection.alone.run, name=f"{connection.key}: poll, alone")
                 await nursery.start(connection.reachability.run, name=f"{connection.key}: look")
+                await nursery.start(connection.probe.run, name=f"{connection.key}: probe")
                 yield connection
                 nursery.cancel_scope.cancel()
         finally:
@@ -73,6 +75,7 @@ class KafkaConnection:
         key: the table's.
         address: its bootstrap servers.
         producer: shared by all routes.
+        probe: asks for its topics, and whether it is back.
         alone: makes batches of a single record; for what was refused together with others.
     """
 
@@ -90,6 +93,7 @@ class KafkaConnection:
         self.producer = HealingProducer(
             config, connection=settings.key, reachability=self.reachability, alone=self.alone
         )
+        self.probe = Probe(config, connection=settings.key, reachability=self.reachability)
         self._numbers = count()
         self._sinks: list[KafkaSink] = []
 
@@ -118,12 +122,15 @@ class KafkaConnection:
             most_outstanding=None if output.required else 2 * route.inflight,
         )
         self._sinks.append(sink)
+        if output.topic.literal is not None:
+            self.probe.expect(output.topic.literal)
         if output.required:
             self.reachability.watch(route.status, lambda: sink.oldest)
         return sink
 
     def serve(self) -> None:
-        """Nothing: librdkafka connects by itself."""
+        """Every topic is known; librdkafka connects by itself."""
+        self.probe.begin()
 
     async def close(self) -> None:
         """Ends both producers. After a drain nothing is outstanding, and it takes no time."""

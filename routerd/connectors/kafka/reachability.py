@@ -52,6 +52,7 @@ class Reachability:
         self._connection = connection
         self._outputs: list[_Output] = []
         self._trouble = ""
+        self._has_no_broker = False
         self._away_since: float | None = None
         self._no_broker_since = _LONG_AGO
         self._last_words = ""
@@ -98,6 +99,14 @@ class Reachability:
             return self._trouble
         return self._with_last_words(_SILENT)
 
+    @property
+    def is_forgotten(self) -> bool:
+        """No broker could be reached, and nothing is under way whose confirmation would end that.
+
+        librdkafka itself tries again only when it has something to send.
+        """
+        return self._has_no_broker and all(each.oldest() is None for each in self._outputs)
+
     def error(self, error: KafkaError) -> None:
         """What librdkafka calls as its `error_cb`. Never raises."""
         try:
@@ -109,6 +118,7 @@ class Reachability:
         else:
             self._last_words, self._last_words_at = error.str(), now
         if min(self._no_broker_since, self._last_words_at) >= now - RECENTLY:
+            self._has_no_broker = True
             self.away("no broker can be reached")
 
     def away(self, reason: str) -> None:
@@ -121,6 +131,7 @@ class Reachability:
     def confirmed(self) -> None:
         """A broker has confirmed something; called at each poll that brought a confirmation."""
         self._last_words = ""
+        self._has_no_broker = False
         self._no_broker_since = self._last_words_at = _LONG_AGO
         if self._trouble:
             self._trouble = ""
