@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 import trio
 
@@ -23,6 +24,7 @@ from routerd.route import Route
 from routerd.scope import Scope
 from routerd.shape import Shape
 from routerd.status import DaemonStatus, RouteStatus, SinkStatus
+from routerd.systemd import Service, open_notifier
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +44,9 @@ async def run(
         Rejected: an address can't be bound.
     """
     status = DaemonStatus(__version__)
+    service = Service(open_notifier(), status)
     async with trio.open_nursery() as services, AsyncExitStack() as stack:
-        services.start_soon(beat, status, name="heartbeat")
+        services.start_soon(partial(beat, status, on_beat=service.beat), name="heartbeat")
         if table.admin.enabled:
             await stack.enter_async_context(
                 open_admin(status, host=table.admin.host, port=table.admin.port)
@@ -62,8 +65,10 @@ async def run(
             gc.collect()
             gc.freeze()
             _say_ready(status)
+            service.ready()
             task_status.started(status)
             await stopping.wait()
+            service.stopping(drain_seconds=table.daemon.drain_timeout)
             _drain(routes)
             nursery.cancel_scope.deadline = trio.current_time() + table.daemon.drain_timeout
         await stack.aclose()

@@ -20,7 +20,7 @@ LAYERS = [
     ["cli"],
     ["demo"],
     ["daemon"],
-    ["admin", "config", "heartbeat", "log"],
+    ["admin", "config", "heartbeat", "log", "systemd"],
     ["log_lines", "metrics", "route"],
     ["connectors", "delivery", "endings"],
     ["groups", "shape", "supervise"],
