@@ -376,5 +376,6 @@ async def test_a_bug_in_an_answer_is_a_500_and_a_traceback_in_our_log(
     assert answer.startswith(b"HTTP/1.1 500")
     await admin.assert_well()
     errors = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert [each.name for each in errors] == ["routerd.admin.server"]
+    assert [each.name for each in errors] == ["routerd.admin.app"]
+    assert errors[0].exc_info is not None
     assert capfd.readouterr() == ("", "")

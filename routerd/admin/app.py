@@ -5,7 +5,8 @@ beside the loop that writes what it reads.
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -17,24 +18,31 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from routerd.admin.facts import heartbeat_age, is_alive, is_ready, readiness, status_facts
-from routerd.admin.page import CONTENT_SECURITY_POLICY, render_page
+from routerd.admin.history import History
+from routerd.admin.page import CONTENT_SECURITY_POLICY, Page, read_asset
 from routerd.metrics import expose, open_registry
 from routerd.status import DaemonStatus
 
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def build_app(status: DaemonStatus) -> Starlette:
-    """The application; GET and HEAD of five paths, JSON that says what is wrong elsewhere."""
-    endpoints = _Endpoints(status)
+def build_app(status: DaemonStatus, history: History) -> Starlette:
+    """The application; GET and HEAD of a few paths, JSON that says what is wrong elsewhere."""
+    endpoints = _Endpoints(status, history)
+    answers: dict[str, Endpoint] = {
+        "/": endpoints.page,
+        "/page.css": endpoints.style,
+        "/page.js": endpoints.script,
+        "/livez": endpoints.livez,
+        "/readyz": endpoints.readyz,
+        "/metrics": endpoints.metrics,
+        "/status.json": endpoints.status_json,
+    }
     app = Starlette(
-        routes=[
-            Route("/", endpoints.page),
-            Route("/livez", endpoints.livez),
-            Route("/readyz", endpoints.readyz),
-            Route("/metrics", endpoints.metrics),
-            Route("/status.json", endpoints.status_json),
-        ],
+        routes=[Route(path, _outspoken(endpoint)) for path, endpoint in answers.items()],
         exception_handlers={HTTPException: _refuse},
     )
     app.router.redirect_slashes = False
@@ -42,15 +50,23 @@ def build_app(status: DaemonStatus) -> Starlette:
 
 
 class _Endpoints:
-    def __init__(self, status: DaemonStatus) -> None:
+    def __init__(self, status: DaemonStatus, history: History) -> None:
         self._status = status
+        self._history = history
+        self._page = Page(status, history)
         self._registry = open_registry(status)
         # One scrape at a time holds its samples: those of 500 routes take 6 MB.
         self._scraping = trio.Lock()
 
     async def page(self, _request: Request) -> Response:
         headers = {**_HEADERS, "Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return HTMLResponse(_encoded(render_page(self._status)), headers=headers)
+        return HTMLResponse(await self._page.render(), headers=headers)
+
+    async def style(self, _request: Request) -> Response:
+        return Response(read_asset("page.css"), media_type="text/css", headers=_HEADERS)
+
+    async def script(self, _request: Request) -> Response:
+        return Response(read_asset("page.js"), media_type="text/javascript", headers=_HEADERS)
 
     async def livez(self, _request: Request) -> Response:
         alive = is_alive(self._status)
@@ -74,7 +90,21 @@ class _Endpoints:
         return Response(exposition.body, headers=headers)
 
     async def status_json(self, _request: Request) -> Response:
-        return _answer(status_facts(self._status), HTTPStatus.OK)
+        return _answer(status_facts(self._status, self._history), HTTPStatus.OK)
+
+
+def _outspoken(endpoint: Endpoint) -> Endpoint:
+    """The same endpoint, whose bug is in the log: hypercorn forgets it if the client has left."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Exception:
+            logger.exception("admin page failed path=%s", request.url.path)
+            said = "a bug in routerd; the log has more"
+            return _answer({"error": said}, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    return answer
 
 
 async def _refuse(request: Request, exc: Exception) -> Response:  # noqa: ASYNC124 - starlette

@@ -3,6 +3,7 @@
 Scripts rely on the names of these fields: add to them, change none.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Final
 
 import trio
 
+from routerd.admin.history import History
 from routerd.status import ConnectionStatus, DaemonStatus, RouteStatus, SinkStatus, Standing
 
 HEARTBEAT_LIMIT_SECONDS: Final = 2.0
@@ -37,16 +39,20 @@ def readiness(routes: Sequence[RouteStatus]) -> Facts:
     return {"ready": is_ready(routes), "routes": [_condition(route) for route in routes]}
 
 
-def status_facts(status: DaemonStatus) -> Facts:
+def status_facts(status: DaemonStatus, history: History) -> Facts:
     """The answer of `/status.json`: everything that is known, for people and scripts."""
     return {
         "version": status.version,
         "started_at": moment(status.started_at),
         "uptime_seconds": round(max(0.0, time.time() - status.started_at), 3),
         "ready": is_ready(status.routes),
+        "loop_lag_seconds": _finite(history.loop_lag),
         "listening": dict(status.listening),
         "connections": [_connection(connection) for connection in status.connections],
-        "routes": [route_facts(route) for route in status.routes],
+        "routes": [
+            {**route_facts(route), "delivered_per_second": history.rate(index)}
+            for index, route in enumerate(status.routes)
+        ],
         "ws_connections": status.ws_connections(),
         "group_members": status.group_members(),
         "ws_closed": status.ws_closed(),
@@ -74,6 +80,11 @@ def moment(seconds: float) -> str:
     """Seconds since 1970 as RFC 3339 in UTC."""
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def _finite(bound: float | None) -> float | None:
+    """A bucket's bound; JSON has no infinity."""
+    return None if bound is None or math.isinf(bound) else bound
 
 
 def _condition(route: RouteStatus) -> Facts:

@@ -1,107 +1,195 @@
-"""The status page for people: the routes in one table, made here, without JavaScript."""
+"""The status page for people: what `page.html` shows, in words and in the order that matters.
 
-import re
-import time
-from html import escape
-from typing import Final
-
-from routerd.admin.facts import moment
-from routerd.status import DaemonStatus, RouteState, RouteStatus
-
-# `none` but for the style below: were something unescaped after all, it would not run.
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-_STYLE: Final = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .8rem; }
-tr { border-bottom: 1px solid #8884; }
-th, td.n { white-space: nowrap; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-th[scope=row] { white-space: normal; }
-code { font-size: .9em; }
-div { overflow-x: auto; }
-.running { color: #1a7f37; } .starting, .backoff { color: #b26a00; } .failed { color: #c62828; }
-.small { font-size: .85em; font-weight: normal; opacity: .8; }
+jinja2 escapes all that it puts in; `page.css` and `page.js` come from this daemon too, and the
+browser is told to take nothing from elsewhere.
 """
 
-_REFRESH_SECONDS: Final = 10
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final, Literal
 
-_HEAD: Final = (
-    "route", "state", "from", "to", "received", "delivered", "dropped", "in flight", "restarts",
+import jinja2
+import trio
+
+from routerd.admin import words
+from routerd.admin.facts import moment
+from routerd.admin.history import EVERY, SAMPLES, History
+from routerd.metrics import oldest_age
+from routerd.status import DaemonStatus, RouteState, RouteStatus
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+WORST_FIRST: Final[tuple[RouteState, ...]] = (
+    "failed", "backoff", "starting", "running", "stopped",
 )  # fmt: skip
-
 _SYMBOLS: Final[dict[RouteState, str]] = {
     "starting": "…", "running": "●", "backoff": "↻", "failed": "✕", "stopped": "○",
 }  # fmt: skip
+_PIECES_A_TURN: Final = 600
+"""Pieces of the template before others have their turn; about a millisecond."""
+_FRESH_FOR: Final = 1.0
+"""Seconds for which a page is shown to all who ask: many readers cost no more than one."""
+_NAMES: Final = 3
+_SPARKLINE: Final = (3 * SAMPLES, 30)
+"""Width and height in the sparkline's own units."""
+
+Mood = Literal["well", "uneasy", "ill"]
 
 
-def render_page(status: DaemonStatus) -> str:
-    """The whole page. All that is not ours in it is escaped."""
-    running = sum(route.state == "running" for route in status.routes)
-    head = "".join(f'<th scope="col">{each}</th>' for each in _HEAD)
-    rows = "".join(_row(route) for route in status.routes)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">'
-        f"<title>routerd: {running} of {len(status.routes)} routes running</title>"
-        f"<style>{_STYLE}</style></head><body><h1>routerd {escape(status.version)}</h1>"
-        f"<p>{running} of {len(status.routes)} routes running at {moment(time.time())}, "
-        f"started {moment(status.started_at)}.{_listening(status)}</p>"
-        f"<div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        '<p class="small"><a href="status.json">status.json</a> <a href="metrics">metrics</a> '
-        '<a href="readyz">readyz</a> <a href="livez">livez</a></p></body></html>\n'
+@dataclass(frozen=True)
+class RouteView:
+    """One route as the page has it; `route` itself is shown as it is."""
+
+    index: int
+    route: RouteStatus
+    state: RouteState
+    symbol: str
+    since: float
+    rate: str
+    line: str
+    oldest: str
+    dropped: int
+
+
+class Page:
+    """Renders the page, for one reader at a time."""
+
+    def __init__(self, status: DaemonStatus, history: History) -> None:
+        self._status = status
+        self._history = history
+        self._template = _environment().get_template("page.html")
+        self._rendering = trio.Lock()
+        self._html = b""
+        self._made_at = float("-inf")
+
+    async def render(self) -> bytes:
+        """The whole page, not older than a second. In slices: others have their turn meanwhile."""
+        async with self._rendering:
+            if trio.current_time() >= self._made_at + _FRESH_FOR:
+                parts = []
+                for number, part in enumerate(self._template.generate(self._context())):
+                    parts.append(part)
+                    if number % _PIECES_A_TURN == _PIECES_A_TURN - 1:
+                        await trio.lowlevel.checkpoint()
+                # A lone surrogate, as os.fsdecode makes them, becomes its escape.
+                self._html = "".join(parts).encode("utf-8", "backslashreplace")
+                self._made_at = trio.current_time()
+            return self._html
+
+    def _context(self) -> dict[str, object]:
+        status = self._status
+        running = sum(route.state == "running" for route in status.routes)
+        mood, verdict = _verdict(status.routes)
+        return {
+            "status": status,
+            "running": running,
+            "mood": mood,
+            "verdict": verdict,
+            "views": self._views(),
+            "now": time.time(),
+            "lag": words.lag(self._history.loop_lag),
+            "minutes": round(EVERY * SAMPLES / 60),
+            "width": _SPARKLINE[0],
+            "height": _SPARKLINE[1],
+        }
+
+    def _views(self) -> Iterator[RouteView]:
+        """Each route, made when it is its turn; those in trouble come first."""
+        ranks = {state: rank for rank, state in enumerate(WORST_FIRST)}
+        found = sorted(enumerate(self._status.routes), key=lambda one: ranks[one[1].state])
+        for index, route in found:
+            rates = self._history.rates(index)
+            state = route.state
+            yield RouteView(
+                index=index,
+                route=route,
+                state=state,
+                symbol=_SYMBOLS[state],
+                since=route.since if route.standing is None else route.standing.since,
+                rate=words.rate(rates[-1] if rates else None),
+                line=sparkline(rates),
+                oldest=_age(route),
+                dropped=sum(route.dropped.values()),
+            )
+
+
+def read_asset(name: str) -> bytes:
+    """`page.css` or `page.js`."""
+    return (files("routerd.admin") / name).read_bytes()
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The points of an SVG polyline, newest at the right; empty where nothing happened."""
+    most = max(values, default=0.0)
+    if not most:
+        return ""
+    width, height = _SPARKLINE
+    step = width / (SAMPLES - 1)
+    start = width - step * (len(values) - 1)
+    return " ".join(
+        f"{start + step * index:.0f},{height - value / most * (height - 2) - 1:.0f}"
+        for index, value in enumerate(values)
     )
 
 
-def _listening(status: DaemonStatus) -> str:
-    return "".join(
-        f" {escape(what)} on <code>{escape(address)}</code>."
-        for what, address in status.listening.items()
+def _verdict(routes: list[RouteStatus]) -> tuple[Mood, str]:
+    """Whether all is well, in one sentence."""
+    whole = f"{len(routes)} routes"
+    if failed := [route.name for route in routes if route.state == "failed"]:
+        return (
+            "ill",
+            f"{len(failed)} of {whole} {_verb(failed, 'needs', 'need')} you: {_named(failed)}.",
+        )
+    if again := [route.name for route in routes if route.state == "backoff"]:
+        verb = _verb(again, "is", "are")
+        return "uneasy", f"{len(again)} of {whole} {verb} being tried again: {_named(again)}."
+    if late := [route.name for route in routes if route.state != "running"]:
+        return (
+            "uneasy",
+            f"{len(late)} of {whole} {_verb(late, 'does', 'do')} not run: {_named(late)}.",
+        )
+    if waiting := [route.name for route in routes if route.waiting]:
+        verb = _verb(waiting, "waits", "wait")
+        return (
+            "uneasy",
+            f"All run, {len(waiting)} of {whole} {verb} for something: {_named(waiting)}.",
+        )
+    if not routes:
+        return "uneasy", "No route has been opened yet."
+    return "well", f"All {whole} run." if len(routes) > 1 else "The one route runs."
+
+
+def _verb(names: list[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES])
+    return shown if len(names) <= _NAMES else f"{shown} and {len(names) - _NAMES} more"
+
+
+def _age(route: RouteStatus) -> str:
+    age = oldest_age(route, trio.current_time())
+    return words.duration(age) if age >= 1 else ""
+
+
+def _environment() -> jinja2.Environment:
+    folder = files("routerd.admin")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-
-
-def _row(route: RouteStatus) -> str:
-    sinks = "<br>".join(_address(sink.address) for sink in route.sinks)
-    numbers = (
-        route.received,
-        route.delivered,
-        sum(route.dropped.values()),
-        f"{route.inflight} / {route.inflight_limit}",
-        route.restarts,
-    )
-    return (
-        f'<tr><th scope="row">{escape(route.name)}'
-        f'<br><span class="small">{escape(route.promise)}</span></th>'
-        f"<td>{_state(route)}</td><td>{_address(route.source)}</td><td>{sinks}</td>"
-        + "".join(f'<td class="n">{number}</td>' for number in numbers)
-        + "</tr>"
-    )
-
-
-def _address(text: str) -> str:
-    """An address that may be broken where a person would break it."""
-    breakable = re.sub("([/:])", r"\1<wbr>", escape(text))
-    return f"<code>{breakable}</code>"
-
-
-def _state(route: RouteStatus) -> str:
-    """The state, since when, and whatever explains it."""
-    state = route.state
-    lines = [] if route.standing else [f"since {moment(route.since)}"]
-    if route.waiting:
-        lines.append(f"waits for {route.waiting}")
-    if route.reason:
-        lines.append(route.reason)
-    if route.next_try_at is not None:
-        lines.append(f"tries again at {moment(route.next_try_at)}")
-    if standing := route.standing:
-        said = f"{standing.size} bytes from {standing.address}: {standing.error}"
-        lines.append(f"stands since {moment(standing.since)} at a message of {said}")
-    shown = "".join(f'<br><span class="small">{escape(line)}</span>' for line in lines)
-    return f'<span class="{state}">{_SYMBOLS[state]} {state}</span>{shown}'
+    environment.filters |= {
+        "moment": moment,
+        "duration": words.duration,
+        "count": words.count,
+        "size": words.size,
+    }
+    return environment

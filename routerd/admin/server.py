@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 
 from routerd.admin.app import build_app
 from routerd.admin.client import Client
+from routerd.admin.history import History
 from routerd.errors import Rejected, leaves
 from routerd.status import DaemonStatus
 
@@ -44,10 +45,14 @@ async def open_admin(status: DaemonStatus, *, host: str, port: int) -> AsyncGene
     Raises:
         Rejected: the address can't be bound.
     """
-    async with open_http(build_app(status), host=host, port=port) as address:
+    history = History(status)
+    async with open_http(build_app(status, history), host=host, port=port) as address:
         status.listening["admin"] = address
         try:
-            yield
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(history.run, name="admin history")
+                yield
+                nursery.cancel_scope.cancel()
         finally:
             status.listening.pop("admin", None)
 
