@@ -116,7 +116,7 @@ def demo(duration: float | None) -> None:
     Needs the extra: pip install 'routerd[demo]'.
     """  # noqa: D301 - click wants the backspace itself
     try:
-        from routerd.demo import run_demo  # noqa: PLC0415 - its brokers are an extra
+        from routerd.demo.stage import run_demo  # noqa: PLC0415 - its brokers are an extra
     except ModuleNotFoundError as exc:
         raise click.ClickException(
             f"the demo needs {exc.name}, which is not installed; pip install 'routerd[demo]'"

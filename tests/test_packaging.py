@@ -118,9 +118,11 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_the_wheel_holds_the_package_and_the_demos_table(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {f"routerd/{path.relative_to(PACKAGE)}" for path in PACKAGE.rglob("*.py")}
+    kinds = {".py", ".typed", ".html", ".css", ".js"}
+    files = [path for path in PACKAGE.rglob("*") if path.suffix in kinds]
+    package = {f"routerd/{path.relative_to(PACKAGE)}" for path in files}
     inside = {name for name in names if not name.startswith(f"routerd-{__version__}.dist-info/")}
-    assert inside == modules | {"routerd/py.typed", "routerd/demo/demo.toml"}
+    assert inside == package | {"routerd/demo/demo.toml"}
     assert f"routerd-{__version__}.dist-info/licenses/LICENSE" in names
 
 

@@ -1,5 +1,6 @@
 """An MQTT broker to demonstrate with: rumqttd, from the wheel `iotcore`, in a child process."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,5 +43,14 @@ def open_broker() -> Iterator[int]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rumqttd.toml"
         path.write_text(RUMQTTD.format(port=port))
-        with Broker(config_path=str(path)):
+        broker = Broker(config_path=str(path))
+        # A Ctrl-C in a terminal goes to the child as well, which inherits that we ignore it.
+        ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            broker.start()
+        finally:
+            signal.signal(signal.SIGINT, ours)
+        try:
             yield port
+        finally:
+            broker.stop()

@@ -1,7 +1,7 @@
 """librdkafka's mock Kafka cluster in a process of its own: real delivery reports, no Java.
 
 It survives the daemon's end and does faults on command. It keeps 5 MiB for each partition and
-forgets all at its end. `mock_cluster.py` is the program that runs.
+forgets all at its end. The program that runs is the demo's, `routerd/demo/mock_cluster.py`.
 """
 
 import json
@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.rig.mock_cluster import ALL_BROKERS
+from routerd.demo import mock_cluster
+from routerd.demo.mock_cluster import ALL_BROKERS
 from tests.rig.process import Child
 from tests.rig.records import Records
 from tests.rig.waiting import wait_until
@@ -63,10 +64,9 @@ class MockKafka:
     def start(self) -> None:
         """Returns when `bootstrap` and `records` are there to be used; for once only."""
         self.child = Child(
-            [sys.executable, "-m", "tests.rig.mock_cluster", str(self._brokers)],
+            [sys.executable, "-P", mock_cluster.__file__, str(self._brokers)],
             name="mockkafka",
             folder=Path(self._temporary.name),
-            env={"PYTHONPATH": str(Path(__file__).parent.parent.parent)},
             stdin=subprocess.PIPE,
         )
         self.child.wait_ready(lambda: "\n" in self._running().stdout, timeout=10)

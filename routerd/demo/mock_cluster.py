@@ -1,12 +1,16 @@
-"""The program behind `MockKafka`: librdkafka's mock cluster, told what to do line by line.
+"""librdkafka's mock Kafka cluster as a program, told what to do line by line.
 
 A line on stdin is a JSON list, a command's name and its arguments; each gets one line on
 stdout, `ok` or what went wrong. The first line of all is the cluster's address. The program ends
-with its stdin. The functions are those of librdkafka's rdkafka_mock.h, called past
-confluent-kafka, which doesn't offer them.
+with its stdin. It is run by its path, so that it imports nothing else of routerd.
+
+The cluster speaks the real protocol and keeps the newest 5 MiB of each partition in memory. The
+functions are those of librdkafka's rdkafka_mock.h, called past confluent-kafka, which doesn't
+offer them.
 """
 
 import ctypes
+import ctypes.util
 import json
 import sys
 from pathlib import Path
@@ -23,8 +27,10 @@ class MockCluster:
     def __init__(self, brokers: int) -> None:
         self._library = _open_library()
         error = ctypes.create_string_buffer(512)
-        config = self._library.rd_kafka_conf_new()
-        client = self._library.rd_kafka_new(_PRODUCER, ctypes.c_void_p(config), error, 512)
+        config = ctypes.c_void_p(self._library.rd_kafka_conf_new())
+        # It would say that it knows no broker, which is as it should be.
+        self._library.rd_kafka_conf_set(config, b"log_level", b"0", error, 512)
+        client = self._library.rd_kafka_new(_PRODUCER, config, error, 512)
         if not client:
             raise RuntimeError(f"no librdkafka client: {error.value.decode()}")
         cluster = self._library.rd_kafka_mock_cluster_new(ctypes.c_void_p(client), brokers)
@@ -78,9 +84,10 @@ class MockCluster:
 
 
 def _open_library() -> ctypes.CDLL:
-    """The librdkafka that confluent-kafka's wheel brings along, already loaded by the import."""
+    """The librdkafka that confluent-kafka has loaded: of its wheel, or else the system's."""
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
-    library = ctypes.CDLL(str(next(folder.glob("librdkafka-*.so*"))))
+    bundled = next(map(str, folder.glob("librdkafka-*.so*")), None)
+    library = ctypes.CDLL(bundled or ctypes.util.find_library("rdkafka"))
     for name in ("conf_new", "new", "mock_cluster_new", "mock_cluster_bootstraps"):
         getattr(library, f"rd_kafka_{name}").restype = ctypes.c_void_p
     return library
