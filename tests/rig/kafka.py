@@ -101,7 +101,7 @@ class Kafka:
         if not self._is_formatted:
             self._format()
         self.child = Child(
-            [*_java(), "kafka.Kafka", self._folder / "server.properties"],
+            [*java_command(), "kafka.Kafka", self._folder / "server.properties"],
             name="kafka",
             folder=self._folder,
         )
@@ -191,13 +191,24 @@ class Kafka:
         return self.child
 
     def _format(self) -> None:
-        command = [*_java(), "kafka.tools.StorageTool", "format", "-t", kafka_settings.CLUSTER_ID]
+        command = [
+            *java_command(),
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            kafka_settings.CLUSTER_ID,
+        ]
         command += ["-c", str(self._folder / "server.properties")]
         subprocess.run(command, check=True, capture_output=True)
         self._is_formatted = True
 
 
-def _java() -> list[str]:
+def java_command() -> list[str]:
+    """Java with Kafka's jars; what follows is a class of theirs.
+
+    Raises:
+        RuntimeError: they are not installed.
+    """
     java = shutil.which("java")
     jars = Path(os.environ.get("ROUTERD_TEST_KAFKA", JARS))
     if java is None or not any(jars.glob("kafka_*.jar")):
