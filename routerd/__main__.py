@@ -2,4 +2,4 @@
 
 from routerd.cli import main
 
-main()
+main(prog_name="routerd")

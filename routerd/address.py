@@ -172,7 +172,9 @@ def parse_mqtt_pattern(rest: str) -> Pattern:
     pattern = Pattern(rest, tuple(levels), is_mqtt=True, share=share)
     _refuse_twins(pattern)
     if len(pattern.filter.encode()) > LONGEST_TOPIC:
-        raise AddressError(f"an MQTT filter may have {LONGEST_TOPIC} bytes, this one has more")
+        raise AddressError(
+            f"an MQTT filter has at most {LONGEST_TOPIC} bytes, this one has more; shorten it"
+        )
     return pattern
 
 
@@ -194,11 +196,11 @@ def _mqtt_level(text: str, *, is_last: bool) -> Level:
         return Level("one")
     if text == "#":
         if not is_last:
-            raise AddressError("# takes the rest and must be the last level of a filter")
+            raise AddressError("`#` takes the rest and must be the last level of a filter")
         return Level("rest")
     level = _braced_level(text, is_last=is_last, noun="level")
     if level.kind == "text" and set(level.text) & set("+#"):
-        raise AddressError(f"+ and # must be a level of their own, {quoted(text)} mixes them")
+        raise AddressError(f"`+` and `#` must be a level of their own, {quoted(text)} mixes them")
     return level
 
 
@@ -236,7 +238,9 @@ def parse_group_path(rest: str) -> tuple[Template, ...]:
     for text in texts:
         template = parse_template(text)
         if text == "+":
-            raise AddressError("a group is one path, + stands for many; write a capture of `from`")
+            raise AddressError(
+                "a group is one path, `+` stands for many; write a capture of `from`"
+            )
         for part in template.parts:
             _refuse_query(part if isinstance(part, str) else "")
         parts = tuple(_decode(p) if isinstance(p, str) else p for p in template.parts)
@@ -271,14 +275,14 @@ def split_path(path: str) -> tuple[str, ...]:
 
 def _path_segments(path: str) -> list[str]:
     if not path.startswith("/"):
-        raise AddressError(f"{quoted(path)} is no path; a path begins with /")
+        raise AddressError(f"{quoted(path)} is no path; a path begins with `/`")
     return path[1:].split("/")
 
 
 def _refuse_query(text: str) -> None:
     if "?" in text:
         raise AddressError(
-            "a path ends before the ?; what follows it in the URL of a client is {@query.NAME}"
+            "a path ends before the `?`; what a client's URL has behind it is `{@query.NAME}`"
         )
 
 
@@ -286,7 +290,9 @@ def _decode(segment: str) -> str:
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError as exc:
-        raise AddressError(f"{quoted(segment)} is not UTF-8 when percent-decoded") from exc
+        raise AddressError(
+            f"{quoted(segment)} is not UTF-8 when percent-decoded; write the characters themselves"
+        ) from exc
 
 
 def _braced_level(text: str, *, is_last: bool, noun: str) -> Level:
@@ -295,15 +301,18 @@ def _braced_level(text: str, *, is_last: bool, noun: str) -> Level:
         return Level("text", text)
     name = text[1:-1].removesuffix("#")
     if set(name) & set("{}") or not (text.startswith("{") and text.endswith("}")):
-        raise AddressError(f"a capture is a whole {noun}, like {{device}}; {quoted(text)} is not")
+        raise AddressError(
+            f"a capture must be a whole {noun}, like `{{device}}`; {quoted(text)} is not"
+        )
     if not NAME.fullmatch(name):
         raise AddressError(
-            f"{quoted(text)} is no capture; its name is letters, digits and `_`, like {{device}}"
+            f"{quoted(text)} is no capture; its name must be letters, digits and `_`, like "
+            "`{device}`"
         )
     if not text.endswith("#}"):
         return Level("one", name)
     if not is_last:
-        raise AddressError(f"{text} takes the rest and must be the last {noun}")
+        raise AddressError(f"`{text}` takes the rest and must be the last {noun}")
     return Level("rest", name)
 
 
@@ -311,4 +320,6 @@ def _refuse_twins(pattern: Pattern) -> None:
     names = pattern.names
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
-        raise AddressError(f"it captures {{{twins[0]}}} twice; give each capture a name of its own")
+        raise AddressError(
+            f"it captures `{{{twins[0]}}}` twice; give each capture a name of its own"
+        )

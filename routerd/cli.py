@@ -1,5 +1,6 @@
 """The command line: run, check, demo, and what their exit codes mean."""
 
+import io
 import logging
 import os
 import signal
@@ -9,13 +10,16 @@ from typing import Literal
 
 import click
 import trio
+from click.core import ParameterSource
 
-from routerd import __version__, daemon, log
+from routerd import __version__, daemon, log, usage
 from routerd.config import report
 from routerd.config.load import load_table
 from routerd.config.models import Table
 from routerd.errors import ConfigError, Rejected, leaves
+from routerd.log import STDERR
 from routerd.log_lines import LogFormat
+from routerd.terminal import columns_of, paint_for
 from routerd.units import parse_duration
 
 logger = logging.getLogger(__name__)
@@ -23,6 +27,8 @@ logger = logging.getLogger(__name__)
 EXIT_CONFIG = 78
 """sysexits.h: a person must mend the table; a service manager should not try again."""
 EXIT_FAILURE = 1
+
+STDOUT = 1
 
 
 def _seconds(text: str) -> float:
@@ -33,21 +39,32 @@ def _seconds(text: str) -> float:
         raise click.BadParameter(str(exc)) from exc
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=usage.OF_THE_PROGRAM,
+)
 @click.version_option(__version__, prog_name="routerd", message="%(prog)s %(version)s")
 @click.option(
-    "--config", "config", type=click.Path(path_type=Path, readable=False), help="The routing table."
+    "--config",
+    "config",
+    metavar="FILE",
+    type=click.Path(path_type=Path, readable=False),
+    help="Run this routing table.",
 )
 @click.option(
     "--log-format",
+    metavar="FORMAT",
     type=click.Choice(["text", "json", "journal"]),
-    help="One event a line. Default: journal under systemd, else text.",
+    help="text, json or journal, one event a line. Default: journal under systemd, else text.",
 )
 @click.option(
     "--log-level",
+    metavar="LEVEL",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
+    help="The least that is logged: debug, info, warning or error.",
 )
 @click.pass_context
 def main(
@@ -59,15 +76,15 @@ def main(
     """Route messages from MQTT and WebSocket to Kafka and WebSocket groups.
 
     \b
-    routerd --config routes.toml    run until SIGTERM or SIGINT
-    routerd check routes.toml       say what is wrong with a table, or what it promises
-    routerd demo                    see it work, brokers included
+    routerd demo                    see it work: nothing else is needed
+    routerd check routes.toml       what is wrong with a table, or what it does
+    routerd --config routes.toml    run it; the log goes to stderr
 
-    Exit codes: 0 clean stop, 78 bad configuration, 1 anything else.
+    `routerd check --help` has a table to begin with. SIGTERM or Ctrl-C stops: what is in flight
+    is delivered first. A second one stops at once.
     """  # noqa: D301 - click wants the backspace itself
     if context.invoked_subcommand is not None:
-        if config is not None:
-            raise click.UsageError("--config runs the daemon; a command takes the file itself")
+        _refuse_options_of_the_daemon(context)
         return
     if config is None:
         click.echo(context.get_help())
@@ -75,9 +92,20 @@ def main(
     sys.exit(_run_daemon(config, log_format, log_level))
 
 
-@main.command()
+@main.command(
+    short_help="Say what is wrong with a table, or what each route promises.",
+    epilog=usage.OF_CHECK,
+)
 @click.argument("file", type=click.Path(path_type=Path, readable=False))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text, or json for programs.",
+)
 def check(file: Path, form: Literal["text", "json"]) -> None:
     """Say what is wrong with the table FILE, or what each of its routes promises.
 
@@ -85,20 +113,21 @@ def check(file: Path, form: Literal["text", "json"]) -> None:
     routerd check routes.toml
     routerd check --format json routes.toml
 
-    Opens no connection. Exit code 0, or 78 with every problem as FILE:LINE: sentence.
+    Opens no connection.
     """  # noqa: D301 - click wants the backspace itself
     try:
         table = load_table(file)
     except ConfigError as error:
-        if form == "json":
-            click.echo(report.render_problems_json(str(file), error.problems))
-        else:
-            click.echo(report.render_problems(str(file), error.problems), err=True)
+        _say_problems(file, error, as_json=form == "json")
         sys.exit(EXIT_CONFIG)
-    click.echo(report.render_json(table) if form == "json" else report.render_text(table))
+    if form == "json":
+        _print(report.render_json(table))
+    else:
+        columns, paint = columns_of(STDOUT), paint_for(STDOUT)
+        _print(report.render_text(str(file), table, columns=columns, paint=paint))
 
 
-@main.command()
+@main.command(short_help="Run everything at once: brokers, devices, routes, and a page.")
 @click.option(
     "--for",
     "duration",
@@ -110,10 +139,10 @@ def demo(duration: float | None) -> None:
     """Run everything at once: brokers, devices, routes, and a page to look at.
 
     \b
-    routerd demo
-    routerd demo --for 10s
+    routerd demo                   until Ctrl-C; it prints where to look
+    routerd demo --for 10s         ends by itself
 
-    Needs the extra: pip install 'routerd[demo]'.
+    Needs the extra: pip install 'routerd[demo]'. Exit code 0 if messages went all the way, else 1.
     """  # noqa: D301 - click wants the backspace itself
     try:
         from routerd.demo.stage import run_demo  # noqa: PLC0415 - its brokers are an extra
@@ -124,15 +153,52 @@ def demo(duration: float | None) -> None:
     sys.exit(run_demo(duration))
 
 
+def _refuse_options_of_the_daemon(context: click.Context) -> None:
+    for name in ("config", "log_format", "log_level"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(
+                f"{option} is for running the daemon, and {context.invoked_subcommand} doesn't; "
+                "leave it out"
+            )
+
+
+def _say_problems(file: Path, error: ConfigError, *, as_json: bool = False) -> None:
+    if as_json:
+        _print(report.render_problems_json(str(file), error.problems))
+        return
+    paint = paint_for(STDERR)
+    _print(report.render_problems(str(file), error.problems, paint=paint), to_stderr=True)
+    if os.isatty(STDERR):  # scripts get the problems alone
+        count = len(error.problems)
+        _print(f"{count} problem{'s' * (count > 1)} to mend", to_stderr=True)
+
+
+def _print(text: str, *, to_stderr: bool = False) -> None:
+    """Prints text whose colours were decided on; nothing of it is too strange for the stream."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        click.echo(text, err=to_stderr, color=True)
+    except BrokenPipeError:  # the reader has seen enough, as `head` does; click ends quietly
+        raise
+    except OSError as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # lest the exit try it once more
+        raise click.ClickException(f"can't write to stdout: {exc.strerror}") from exc
+
+
 def _run_daemon(config: Path, log_format: LogFormat | None, log_level: log.LogLevel) -> int:
     try:
         table = load_table(config)
     except ConfigError as error:
-        click.echo(report.render_problems(str(config), error.problems), err=True)
+        _say_problems(config, error)
         return EXIT_CONFIG
     log.configure(log_format, log_level)
     for warning in table.warnings:
-        logger.warning("%s", warning.shown(str(config)))
+        logger.warning(
+            "table warning file=%s line=%d warning=%r", config, warning.line, warning.sentence
+        )
     exit_code = 0
     try:
         trio.run(_run_until_signal, table)

@@ -12,9 +12,13 @@ import select
 import sys
 import threading
 from collections.abc import Callable
+from types import TracebackType
 from typing import Final, Literal
 
 from routerd.log_lines import LogFormat, renderer
+from routerd.terminal import paint_for
+
+logger = logging.getLogger(__name__)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -37,7 +41,9 @@ def configure(
         fd: what to write to.
     """
     _keep_open(fd)
-    render = renderer(log_format or default_format(fd), is_terminal=os.isatty(fd))
+    render = renderer(
+        log_format or default_format(fd), is_terminal=os.isatty(fd), paint=paint_for(fd)
+    )
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, LineHandler)]:
         root.removeHandler(old)
@@ -47,6 +53,7 @@ def configure(
     root.setLevel(max(least, logging.WARNING))
     logging.getLogger("routerd").setLevel(least)
     logging.captureWarnings(capture=True)
+    _catch_what_nobody_caught()
 
 
 def default_format(fd: int = STDERR) -> LogFormat:
@@ -117,6 +124,22 @@ class LineHandler(logging.Handler):
             _write_all(self._fd, f"{line}\n".encode())
         except OSError:  # closed for good, or its disk is full; the daemon goes on
             self.dropped += 1
+
+
+def _catch_what_nobody_caught() -> None:
+    """Python's own reports of bugs are lines of the log, too: whoever reads it reads one format."""
+
+    def in_main(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+        logger.critical("bug in routerd, which ends it", exc_info=(kind, exc, trace))
+
+    def in_thread(found: threading.ExceptHookArgs) -> None:
+        name = found.thread.name if found.thread is not None else ""
+        logger.error("bug in a thread thread=%s", name, exc_info=found.exc_value)
+
+    def in_passing(found: "sys.UnraisableHookArgs") -> None:
+        logger.error("bug in passing object=%r", repr(found.object), exc_info=found.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = in_main, in_thread, in_passing
 
 
 def _write_all(fd: int, data: bytes) -> None:

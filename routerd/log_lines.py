@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
+from routerd.terminal import RED, YELLOW, Paint, plain
+
 LogFormat = Literal["text", "json", "journal"]
 """`journal` is text that leaves the time to the journal, which knows it."""
 
@@ -33,16 +35,22 @@ _ESCAPED_IN_QUOTES = re.compile(rf"[\"\\{_UNPRINTABLE}]")
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
-def renderer(log_format: LogFormat, *, is_terminal: bool) -> Callable[[logging.LogRecord], str]:
+def renderer(
+    log_format: LogFormat, *, is_terminal: bool, paint: Paint = plain
+) -> Callable[[logging.LogRecord], str]:
     """What makes the line, without its line feed, of a record. It never raises.
 
     Args:
         log_format: as `--log-format` names it.
         is_terminal: a person is reading: tracebacks may have lines of their own.
+        paint: colours the level, of text only.
     """
 
     def text(record: logging.LogRecord) -> str:
-        return f"{_timestamp(record)} {record.levelname:<7} {_text(record, indents=is_terminal)}"
+        level = f"{record.levelname:<7}"
+        if record.levelno >= logging.WARNING:
+            level = paint(level, YELLOW if record.levelno < logging.ERROR else RED)
+        return f"{_timestamp(record)} {level} {_text(record, indents=is_terminal)}"
 
     def journal(record: logging.LogRecord) -> str:
         return f"<{_syslog_level(record.levelno)}>{_text(record, indents=False)}"

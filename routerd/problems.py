@@ -17,4 +17,8 @@ class Problem:
 
     def shown(self, file: str) -> str:
         """`FILE:LINE: sentence`, as `routerd check` prints it."""
-        return f"{file}:{self.line}: {self.sentence}" if self.line else f"{file}: {self.sentence}"
+        return f"{self.place(file)} {self.sentence}"
+
+    def place(self, file: str) -> str:
+        """`FILE:LINE:`, which editors know how to go to."""
+        return f"{file}:{self.line}:" if self.line else f"{file}:"

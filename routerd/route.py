@@ -259,7 +259,7 @@ class Route:
         said = str(error)
         if failure.sink is not None:
             said += f"; tried again every {OFFER_AGAIN_EVERY:.0f} s"
-        self.status.standing = Standing(address, size, said, time.time())
+        self.status.standing = Standing(address, size, said, time.time(), error.reason)
         self.status.last_error = said
         self._mailbox.is_paused = True
         logger.error(

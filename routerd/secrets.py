@@ -115,8 +115,8 @@ def _from_credential(name: str) -> Found:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         raise SecretError(
-            f"takes the credential `{name}`, but $CREDENTIALS_DIRECTORY is not set; systemd sets "
-            f"it for a unit with LoadCredential={name}:/path"
+            f"takes the credential `{name}`, but $CREDENTIALS_DIRECTORY is not set; add "
+            f"LoadCredential={name}:/path to the unit of systemd"
         )
     if "/" in name or name in {".", ".."}:
         raise SecretError("names a credential with a path; write only its name")
@@ -130,7 +130,9 @@ def _read(path: Path) -> tuple[str, int]:
         # Never waits for a writer, should this be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
-        raise SecretError(f"takes {path}, which can't be read: {exc.strerror}") from exc
+        raise SecretError(
+            f"takes {path}, which can't be read: {exc.strerror}; name a file that routerd may read"
+        ) from exc
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
@@ -140,12 +142,14 @@ def _read(path: Path) -> tuple[str, int]:
     finally:
         os.close(descriptor)
     if len(raw) > LONGEST:
-        raise SecretError(f"takes {path}, which is over 64 KiB; that can't be meant")
+        raise SecretError(f"takes {path}, which is over 64 KiB; name the file of the value alone")
     try:
         value = raw.decode()
     except UnicodeDecodeError as exc:
         # From None: the exception shows the bytes.
-        raise SecretError(f"takes {path}, which is not UTF-8 at byte {exc.start}") from None
+        raise SecretError(
+            f"takes {path}, which is not UTF-8 at byte {exc.start}; write it so"
+        ) from None
     return _checked(value, str(path)), stat.S_IMODE(mode)
 
 

@@ -171,7 +171,11 @@ class Section:
                 file.read(1)
         except (OSError, ValueError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "no legal path"
-            self.problem(key, f"`{key}` of {self.label} can't be read: {self.shown(key)}: {reason}")
+            self.problem(
+                key,
+                f"`{key}` of {self.label} can't be read: {self.shown(key)}: {reason}; name a file "
+                "that routerd may read",
+            )
             return None
         return path
 

@@ -50,12 +50,15 @@ class Standing:
         size: payload bytes.
         error: why it can't be delivered.
         since: seconds since 1970.
+        reason: what it would be counted as if it were dropped; `unroutable` says that no sink has
+            refused it, but that the table can't route it: only another table helps.
     """
 
     address: str
     size: int
     error: str
     since: float
+    reason: DropReason = "rejected"
 
 
 @dataclass

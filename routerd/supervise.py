@@ -23,6 +23,8 @@ LONGEST_DELAY = 60.0
 HEALTHY_AFTER = 60.0
 """Seconds of running after which the next failure counts as the first."""
 
+_MOST_TOLD = 100
+
 Report = Callable[[RouteState, str, float | None], None]
 """Called with the new state, the reason in words, and how many seconds until the next try."""
 
@@ -61,7 +63,7 @@ async def supervise(life: Life, *, name: str, report: Report) -> None:
         report: told of every change of state.
     """
     backoff = Backoff()
-    last_reason = ""
+    told: set[str] = set()
     while True:
         report("starting", "", None)
         attempt = _Attempt(life, report)
@@ -70,22 +72,25 @@ async def supervise(life: Life, *, name: str, report: Report) -> None:
             return
         if attempt.ran_for >= HEALTHY_AFTER:
             backoff.reset()
-            last_reason = ""
+            told.clear()
         refused = isinstance(attempt.failure, Rejected)
         delay = LONGEST_DELAY if refused else backoff.next_delay()
         reason = str(attempt.failure) or type(attempt.failure).__name__
         if isinstance(attempt.failure, Unavailable | Rejected):
-            if reason != last_reason:  # one line for each thing that happens, not for each try
+            if reason not in told:  # one line for each thing that happens, not for each try
                 logger.warning(
                     "route fell; is tried again until it is up route=%s retry_s=%.1f error=%r",
                     name, delay, reason,
                 )  # fmt: skip
         else:
             reason = f"bug in routerd: {type(attempt.failure).__name__}: {reason}"
-            logger.error(
-                "route crashed route=%s retry_s=%.1f", name, delay, exc_info=attempt.failure
-            )
-        last_reason = reason
+            if reason not in told:
+                logger.error(
+                    "route crashed route=%s retry_s=%.1f", name, delay, exc_info=attempt.failure
+                )
+        if len(told) == _MOST_TOLD:
+            told.clear()
+        told.add(reason)
         report("failed" if refused else "backoff", reason, delay)
         await trio.sleep(delay)
 

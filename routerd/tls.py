@@ -68,7 +68,9 @@ def _trusting(ca: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as exc:
-        raise Rejected(f"can't use CA file {ca}: {_why(exc)}") from exc
+        raise Rejected(
+            f"can't use CA file {ca}: {_why(exc)}; name a file of CA certificates"
+        ) from exc
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # A renegotiation would make a write wait for a read, which a paused reader never does.
     context.options |= ssl.OP_NO_RENEGOTIATION

@@ -1,9 +1,12 @@
 """Files that are no TOML: one sentence each, with the line where reading ended."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from routerd.config import document
 from routerd.config.document import LONGEST, read_document
 from routerd.errors import ConfigError
 from routerd.problems import Problem
@@ -26,18 +29,44 @@ def test_a_file_is_values_and_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "routes.toml"
     path.write_bytes("[a]\r\nb = 'ä'\r\n".encode())
 
-    document = read_document(path)
+    found = read_document(path)
 
-    assert document.values == {"a": {"b": "ä"}}
-    assert document.lines.find(("a", "b")) == 2
+    assert found.values == {"a": {"b": "ä"}}
+    assert found.lines.find(("a", "b")) == 2
 
 
 def test_a_missing_file_and_a_directory_say_so(tmp_path: Path) -> None:
     assert refusal_of(tmp_path / "none.toml") == Problem(
-        0, "can't be read: No such file or directory"
+        0, "can't be read: No such file or directory; name a file that routerd may read"
     )
     assert refusal_of(tmp_path) == Problem(0, "is a directory; name the TOML file in it")
-    assert refusal_of(tmp_path / "a\0b") == Problem(0, "can't be read: no legal path")
+    assert refusal_of(tmp_path / "a\0b") == Problem(
+        0, "can't be read: no legal path; name a file that routerd may read"
+    )
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    os.mkfifo(path)
+    text = "a = 1\n" + "#" * 200_000
+    writer = threading.Thread(target=lambda: path.write_text(text))
+    writer.start()
+    assert read_document(path).values == {"a": 1}
+    writer.join()
+
+
+def test_a_pipe_that_nobody_writes_to_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "PIPE_PATIENCE", 0.01)
+    path = tmp_path / "routes.toml"
+    os.mkfifo(path)
+    assert refusal_of(path).sentence.startswith("is a pipe that says nothing for 0.01 s; ")
+
+
+def test_a_device_is_read_like_a_file() -> None:
+    assert not read_document(Path("/dev/null")).values
+    assert refusal_of(Path("/dev/zero")).sentence.startswith("is over 16 MiB")
 
 
 def test_a_problem_of_the_whole_file_is_shown_without_a_line() -> None:

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from routerd.connectors.kafka.reachability import NO_BROKER, RECENTLY, SILENCE, Reachability
 from routerd.status import RouteStatus
+from routerd.unrest import MOST_CHANGES, RESTS_AFTER
 
 NO_BROKER_LEFT = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")  # noqa: SLF001
 REFUSED = KafkaError(KafkaError._TRANSPORT, "Connection refused")  # noqa: SLF001
@@ -63,6 +64,21 @@ async def test_a_thousand_failed_connections_are_one_warning_with_the_reason(
     assert levels(caplog) == ["WARNING"]
     assert CUT_OFF in caplog.text
     assert output.status.waiting == f"kafka: {CUT_OFF}"
+
+
+async def test_the_reason_is_in_plain_words(
+    reachability: Reachability, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    words = (
+        "127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused "
+        "(after 0ms in state CONNECT, 1 identical error(s) suppressed)"
+    )
+    reachability.error(KafkaError(KafkaError._TRANSPORT, words))  # noqa: SLF001
+    reachability.error(NO_BROKER_LEFT)
+    assert reachability.describe_trouble() == (
+        "no broker can be reached: "
+        "127.0.0.1:9092: Connect to 127.0.0.1:9092 failed: Connection refused"
+    )
 
 
 async def test_the_first_confirmation_is_one_info(
@@ -190,6 +206,38 @@ async def test_the_last_words_of_a_producer_that_ends_in_a_thread_are_not_heard(
     for error in (REFUSED, NO_BROKER_LEFT):
         await trio.to_thread.run_sync(reachability.error, error)
     assert caplog.records == []
+
+
+async def test_a_kafka_that_comes_and_goes_is_said_once_and_again_when_it_is_steady(
+    reachability: Reachability, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    for _ in range(500):
+        reachability.away("no broker can be reached")
+        await trio.sleep(3)
+        reachability.confirmed()
+        await look_for(reachability, 3)
+    assert len(caplog.records) == MOST_CHANGES + 1
+    assert levels(caplog)[-1] == "WARNING"
+    assert "kafka comes and goes; it is told when it is steady connection=kafka" in caplog.text
+    await look_for(reachability, RESTS_AFTER)
+    assert levels(caplog)[-1] == "INFO"
+    untold = 2 * 500 - MOST_CHANGES
+    assert f"kafka is steady again: it confirms connection=kafka untold={untold}" in caplog.text
+    await look_for(reachability, RESTS_AFTER)
+    assert len(caplog.records) == MOST_CHANGES + 2
+
+
+async def test_a_kafka_that_came_and_went_and_stays_away_is_said(
+    reachability: Reachability, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    for _ in range(MOST_CHANGES):
+        reachability.confirmed()
+        reachability.away("no broker can be reached")
+        reachability.error(REFUSED)
+        await trio.sleep(1)
+    await look_for(reachability, RESTS_AFTER + 1)
+    assert levels(caplog)[-1] == "WARNING"
+    assert "kafka is steady again: it does not confirm connection=kafka" in caplog.text
 
 
 async def test_one_broker_of_several_that_is_down_is_no_news(

@@ -18,6 +18,7 @@ PACKAGE = Path(routerd.__file__).parent
 LAYERS = [
     ["__main__"],
     ["cli"],
+    ["usage"],
     ["demo"],
     ["daemon"],
     ["admin", "config", "heartbeat", "log", "systemd"],
@@ -28,8 +29,8 @@ LAYERS = [
     ["scope", "status"],
     ["checks", "receipt"],
     ["address", "section", "tls"],
-    ["fields", "findings", "memory", "message", "secrets", "template", "units"],
-    ["errors"],
+    ["fields", "findings", "memory", "message", "secrets", "template", "terminal", "units"],
+    ["errors", "unrest"],
     ["problems"],
 ]
 """From the top. A module imports from lower layers, and a folder from within itself.

@@ -34,7 +34,9 @@ def clean_logging() -> Iterator[None]:
     """Takes back what `configure` does to the whole process."""
     root, ours = logging.getLogger(), logging.getLogger("routerd")
     levels = root.level, ours.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
         root.removeHandler(handler)
         handler.close()
@@ -252,6 +254,25 @@ def test_a_terminal_gets_tracebacks_it_can_read() -> None:
     assert text.endswith("    ValueError: no\r\n")
 
 
+@pytest.mark.usefixtures("clean_logging")
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_has_colours_unless_they_are_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, no_color: str
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    mine, theirs = pty.openpty()
+    configure("text", fd=theirs)
+    logging.getLogger("routerd").warning("fell")
+    for handler in logging.getLogger().handlers:
+        handler.close()
+    text = os.read(mine, 65536).decode()
+    os.close(mine)
+    os.close(theirs)
+    assert ("\x1b[33mWARNING\x1b[0m" in text) == (not no_color)
+    assert "WARNING" in text
+
+
 # --- whole processes
 
 LOGS_ONCE = """
@@ -292,3 +313,36 @@ def test_a_closed_stderr_is_never_another_file() -> None:
     shell = ["/bin/sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
     done = subprocess.run(shell, cwd=ROOT, stdout=subprocess.PIPE, timeout=20, check=True)
     assert done.stdout == b"False\n"
+
+
+WORDS = ["in a destructor", "in a thread", "of all"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("log_format", ["text", "json", "journal"])
+def test_what_nobody_caught_is_a_line_like_any_other(log_format: str) -> None:
+    code = f"""
+import threading
+from routerd.log import configure
+configure({log_format!r})
+class Broken:
+    def __del__(self):
+        raise ValueError("in a destructor")
+Broken()
+def fall():
+    raise ValueError("in a thread")
+thread = threading.Thread(target=fall, name="poll")
+thread.start()
+thread.join()
+raise ValueError("of all")
+"""
+    process = run(code, stderr=subprocess.PIPE)
+    _out, err = process.communicate(timeout=20)
+    lines = err.decode().splitlines()
+    assert process.returncode == 1
+    assert [[word for word in WORDS if word in line] for line in lines] == [[w] for w in WORDS]
+    match log_format:
+        case "json":
+            assert all(json.loads(line)["traceback"] for line in lines)
+        case "journal":
+            assert all(line.startswith(("<2>", "<3>")) for line in lines)

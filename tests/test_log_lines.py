@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from routerd.log_lines import LogFormat, renderer
 from routerd.secrets import Secret
+from routerd.terminal import coloured
 
 
 def record(
@@ -65,6 +66,26 @@ def test_the_ready_line_is_flat_json() -> None:
 def test_text_is_a_time_a_level_and_the_sentence() -> None:
     line = as_text(record("connected route=%s broker=%s:%d", "telemetry", "b", 1883))
     assert line == "2023-11-14T22:13:20.123Z INFO    connected route=telemetry broker=b:1883"
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (logging.DEBUG, "DEBUG  "),
+        (logging.INFO, "INFO   "),
+        (logging.WARNING, "\x1b[33mWARNING\x1b[0m"),
+        (logging.ERROR, "\x1b[31mERROR  \x1b[0m"),
+        (logging.CRITICAL, "\x1b[31mCRITICAL\x1b[0m"),
+    ],
+)
+def test_a_level_that_matters_has_a_colour_where_colours_are(level: int, shown: str) -> None:
+    made = record("fell", level=level)
+    line = renderer("text", is_terminal=True, paint=coloured)(made)
+    assert line == f"2023-11-14T22:13:20.123Z {shown} fell"
+    others: tuple[LogFormat, ...] = ("json", "journal")
+    for other in others:
+        render = renderer(other, is_terminal=True, paint=coloured)
+        assert "\x1b" not in render(made)
 
 
 @pytest.mark.parametrize(

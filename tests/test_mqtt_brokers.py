@@ -333,7 +333,7 @@ async def test_a_wrong_password_needs_a_person(
     failure = await failure_of(route("wrong"))
     assert isinstance(failure, Rejected)
     assert "refuses the connection of 'the-session': " in str(failure)
-    assert str(failure).endswith("Check [mqtt]")
+    assert str(failure).endswith("check [mqtt]")
     assert "wrong" not in str(failure)
 
 

@@ -105,8 +105,8 @@ def test_takes_messages_in_order_and_hands_the_rest_over_in_its_place() -> None:
     assert split.control == [PINGRESP, pubrel(9)]
     assert split.skipped == [(5, PUBACK | 10), (6, PUBACK | 12)]
     assert split.strays == 1
-    assert split.problems == {5: f"packet of {len(publish('big', b'x' * 600, packet_id=11))} bytes"
-                                 ", max_packet is 512"}  # fmt: skip
+    size = len(publish("big", b"x" * 600, packet_id=11))
+    assert split.problems == {5: f"its packet has {size} bytes, and `max_packet` is 512: raise it"}
     assert split.size == len(b"onetwoexactlylast") + 300
     assert split.fault == ""
 
@@ -299,7 +299,9 @@ def test_a_packet_over_the_limit_is_passed_over_without_being_kept(cut: int) -> 
     large = publish("large", b"x" * 100_000, packet_id=5, properties=user_property("a", "b"))
     split = Split(max_packet=1000).feed(large[:cut], large[cut:90_000], large[90_000:] + GOOD)
     assert split.messages == [(b"large", b"", PUBACK | 5), (b"good", b"first", PUBACK | 1)]
-    assert split.problems == {0: f"packet of {len(large)} bytes, max_packet is 1000"}
+    assert split.problems == {
+        0: f"its packet has {len(large)} bytes, and `max_packet` is 1000: raise it"
+    }
     assert split.size == len(b"first")
 
 

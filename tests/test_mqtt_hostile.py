@@ -90,7 +90,7 @@ FLOWING: dict[str, tuple[bytes, str]] = {
     "DISCONNECT: administrative": (disconnect(0x98), "Administrative action (0x98)"),
     "DISCONNECT: taken over": (disconnect(0x8E), "another client connected as 'the-session'"),
     "DISCONNECT: not authorized": (disconnect(0x87), "Not authorized (0x87)"),
-    "DISCONNECT: elsewhere": (disconnect(0x9C, REFERENCE), "names another server: other:1883"),
+    "DISCONNECT: elsewhere": (disconnect(0x9C, REFERENCE), "names another server, other:1883"),
     "DISCONNECT: unknown reason": (disconnect(0x7E), "broke the MQTT protocol"),
     "DISCONNECT: property of another": (disconnect(0x8B, b"\x23\0\x01"), "broke the MQTT protocol"),
 }
@@ -98,23 +98,23 @@ NEEDS_A_PERSON = {"DISCONNECT: not authorized", "DISCONNECT: elsewhere"}
 
 BEFORE_CONNACK: dict[str, tuple[bytes, str]] = {
     "a PUBLISH": (GOOD, "a PUBLISH before CONNACK"),
-    "SUBACK": (suback(1, 1), "something else before CONNACK, without an answer to CONNECT"),
-    "PINGRESP": (PINGRESP, "something else before CONNACK, without an answer to CONNECT"),
-    "AUTH": (frame(0xF0, b"\x18\0"), "without an answer to CONNECT"),
+    "SUBACK": (suback(1, 1), "something else before CONNACK; is it an MQTT broker?"),
+    "PINGRESP": (PINGRESP, "something else before CONNACK; is it an MQTT broker?"),
+    "AUTH": (frame(0xF0, b"\x18\0"), "does not answer CONNECT: "),
     "DISCONNECT": (disconnect(0x8B), "Server shutting down"),
-    "HTTP": (b"HTTP/1.1 400 Bad Request\r\n" + b"X: y\r\n" * 20, "without an answer to CONNECT"),
-    "TLS alert": (b"\x15\x03\x03\0\x02\x02\x28", "without an answer to CONNECT"),
+    "HTTP": (b"HTTP/1.1 400 Bad Request\r\n" + b"X: y\r\n" * 20, "does not answer CONNECT: "),
+    "TLS alert": (b"\x15\x03\x03\0\x02\x02\x28", "does not answer CONNECT: "),
     "CONNACK cut short": (frame(0x20, b"\0"), "broke the MQTT protocol"),
     "CONNACK with half a property": (frame(0x20, b"\0\0\x03\x21\0"), "broke the MQTT protocol"),
     "CONNACK with a lying property length": (frame(0x20, b"\0\0\x7f\x21"), "broke the MQTT"),
     "CONNACK with a property twice": (connack(properties=b"\x21\0\x05" * 2), "broke the MQTT"),
     "CONNACK with an unknown code": (connack(0x55), "broke the MQTT protocol"),
-    "CONNACK of MQTT 3.1.1": (connack(1, is_v5=False), 'Set version = "3.1.1" in [mqtt]'),
-    "CONNACK: unsupported version": (connack(0x84), 'Set version = "3.1.1" in [mqtt]'),
-    "CONNACK: bad password": (connack(0x86), "Bad user name or password (0x86). Check [mqtt]"),
-    "CONNACK: not authorized": (connack(0x87), "Not authorized (0x87). Check [mqtt]"),
+    "CONNACK of MQTT 3.1.1": (connack(1, is_v5=False), 'set version = "3.1.1" in [mqtt]'),
+    "CONNACK: unsupported version": (connack(0x84), 'set version = "3.1.1" in [mqtt]'),
+    "CONNACK: bad password": (connack(0x86), "Bad user name or password (0x86); check [mqtt]"),
+    "CONNACK: not authorized": (connack(0x87), "Not authorized (0x87); check [mqtt]"),
     "CONNACK: busy": (connack(0x89), "Server busy (0x89)"),
-    "CONNACK: moved": (connack(0x9D, properties=REFERENCE), "another server: other:1883"),
+    "CONNACK: moved": (connack(0x9D, properties=REFERENCE), "another server, other:1883"),
 }
 REFUSALS = {
     "CONNACK of MQTT 3.1.1",
@@ -196,7 +196,7 @@ async def test_a_wrong_answer_to_connect_ends_it_with_a_sentence(
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 99])
 async def test_a_refusal_of_mqtt_3_is_told_too(code: int, transport: Transport) -> None:
     sentences = {
-        1: 'Unsupported protocol version (0x84). Set version = "5" in [mqtt]',
+        1: 'Unsupported protocol version (0x84); set version = "5" in [mqtt]',
         2: "Client identifier not valid (0x85)",
         3: "Server unavailable (0x88)",
         4: "Bad user name or password (0x86)",
@@ -228,7 +228,7 @@ SUBACKS: dict[str, tuple[list[int], type[Exception], str]] = {
     "not authorized": ([0x87], Rejected, "refuses route 'fake' the filter '#' (0x87)"),
     "unspecified": ([0x80], Rejected, "refuses route 'fake' the filter '#' (0x80)"),
     "quota": ([0x97], Unavailable, "its quota is used up"),
-    "no wildcards": ([0xA2], Rejected, "It has no wildcard subscriptions"),
+    "no wildcards": ([0xA2], Rejected, "it has no wildcard subscriptions"),
 }
 
 

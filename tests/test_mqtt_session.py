@@ -1,16 +1,19 @@
 """The session that a broker keeps for a route: how it is asked for, lost and taken over."""
 
+import logging
 from typing import Literal
 
 import pytest
 import trio
 
+from routerd import unrest
 from routerd.connectors.mqtt.settings import MqttFilter
 from routerd.errors import Rejected, Unavailable
 from routerd.message import Message
+from routerd.unrest import MOST_CHANGES
 from tests.mqtt_frames import CONNECT, SUBSCRIBE, connack, disconnect, publish
 from tests.mqtt_house import MqttRoute, end_of, settle_down, start
-from tests.scripted_broker import open_broker
+from tests.scripted_broker import PATIENCE, open_broker
 
 # --- what is said to the broker
 
@@ -113,7 +116,40 @@ async def test_a_shorter_session_and_a_lower_qos_are_warnings(
     shorter = [line for line in warnings if "granted_s=60 asked_s=604800" in line]
     lower = [line for line in warnings if "grants a lower QoS than asked" in line]
     assert len(shorter) == 1
-    assert len(lower) == 2
+    assert len(lower) == 1
+
+
+async def test_a_broker_that_comes_and_goes_is_said_once_and_again_when_it_is_steady(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "routerd")
+    lives = MOST_CHANGES // 2 + 5
+    async with open_broker() as broker, trio.open_nursery() as nursery:
+        route = MqttRoute(broker.settings())
+        for _ in range(lives):
+            life = start(nursery, route)
+            peer = await broker.accept()
+            await peer.welcome()
+            await settle_down(route)
+            peer.reset()
+            await end_of(life)
+        said = [line.partition(" route=")[0] for line in caplog.messages]
+        assert said == [
+            *["mqtt connected", "mqtt disconnected"],
+            "the broker lost our session: what it had queued is gone",
+            *["mqtt connected", "mqtt disconnected"] * (MOST_CHANGES // 2 - 1),
+            "mqtt connection comes and goes; it is told when it is steady",
+        ]
+        monkeypatch.setattr(unrest, "RESTS_AFTER", 0.0)
+        start(nursery, route)
+        peer = await broker.accept()
+        await peer.welcome()
+        with trio.fail_after(PATIENCE):
+            while "mqtt connection is steady again" not in caplog.text:  # noqa: ASYNC110
+                await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    [steady] = [line for line in caplog.messages if "steady again" in line]
+    assert steady.endswith(f"untold={2 * 5 + 1}")
 
 
 async def test_a_route_of_qos_0_does_not_mind_a_short_session(

@@ -139,7 +139,7 @@ async def test_a_packet_over_the_limit_is_a_message_with_a_problem(transport: Tr
         assert await life.take(2) == [b"", b"b"]
         problems = [error for batch in life.batches for error in batch.problems.values()]
         assert [error.reason for error in problems] == ["too_large"]
-        assert "max_packet is 1024" in str(problems[0])
+        assert "`max_packet` is 1024" in str(problems[0])
         nursery.cancel_scope.cancel()
 
 
@@ -335,7 +335,10 @@ async def test_connack_has_a_deadline(transport: Transport) -> None:
         peer = await broker.accept()
         failure = await end_of(life)
         assert isinstance(failure, Unavailable)
-        assert str(failure) == "no CONNACK within 0.05 s, without an answer to CONNECT"
+        where = f"{broker.settings().host}:{broker.settings().port}"
+        assert str(failure) == (
+            f"{where} does not answer CONNECT: no CONNACK within 0.05 s; is it an MQTT broker?"
+        )
         peer.close()
 
 
@@ -347,7 +350,10 @@ async def test_suback_has_a_deadline(transport: Transport) -> None:
         peer = await broker.accept()
         await peer.expect(CONNECT)
         await peer.send(connack())
-        assert str(await end_of(life)) == "no SUBACK within 0.05 s"
+        assert (
+            str(await end_of(life))
+            == f"localhost:{broker.settings().port} sends no SUBACK within 0.05 s"
+        )
         peer.close()
 
 

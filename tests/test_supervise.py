@@ -98,6 +98,34 @@ async def test_a_storm_of_equal_failures_is_one_line(
     assert len(caplog.records) == 1
 
 
+async def test_failures_that_take_turns_are_a_line_each(
+    autojump_clock: trio.abc.Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = [(0.0, Unavailable("connection refused")), (1.0, Unavailable("it broke"))]
+    script = Script(*turns * 20, (1, None))
+    await script.run()
+    assert len(caplog.records) == 2
+    assert "error='connection refused'" in caplog.text
+    assert "error='it broke'" in caplog.text
+
+
+async def test_the_same_bug_again_and_again_is_one_traceback(
+    autojump_clock: trio.abc.Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = Script(*[(0.0, ZeroDivisionError("1/0"))] * 9, (1, None))
+    await script.run()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_after_a_healthy_minute_the_same_failure_is_said_again(
+    autojump_clock: trio.abc.Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = module.HEALTHY_AFTER + 1
+    script = Script(*[(long, Unavailable("it broke"))] * 3, (1, None))
+    await script.run()
+    assert len(caplog.records) == 3
+
+
 async def test_the_cause_inside_nested_groups_is_the_reason(
     autojump_clock: trio.abc.Clock,
 ) -> None:

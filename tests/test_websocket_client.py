@@ -289,6 +289,20 @@ async def test_a_breach_of_the_protocol_is_counted() -> None:
         assert house.connection.roster.closed == {1002: 1}
 
 
+async def test_a_bug_that_every_client_meets_is_one_traceback_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_house() as house:
+        inlet = cast("Inlet", BrokenInlet())
+        house.connection.roster.paths.add(parse_path_pattern("/bug"), inlet)
+        for _ in range(5):
+            unlucky = await house.connect("/bug")
+            await unlucky.send(frame(TEXT, b"x"))
+            assert await unlucky.read_close() == INTERNAL_ERROR
+        assert house.connection.roster.closed == {INTERNAL_ERROR: 5}
+    assert len(caplog.records) == 1
+
+
 class BrokenInlet:
     """A bug of ours, in the way of every message."""
 

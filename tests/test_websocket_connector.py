@@ -86,7 +86,8 @@ async def test_an_address_that_is_taken_is_said_in_a_sentence() -> None:
             async with WebSocketConnector().open(settings, total_inflight=0, status=house.status):
                 pass
         assert str(caught.value) == (
-            f"[ws.two] can't listen on 127.0.0.1:{house.port}: Address already in use"
+            f"[ws.two] can't listen on 127.0.0.1:{house.port}: Address already in use; "
+            "free that address, or give `listen` another one"
         )
 
 
@@ -169,6 +170,39 @@ class Exhausted:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         await trio.sleep_forever()
         raise AssertionError
+
+
+class Crowded(Exhausted):
+    """One whose every client that leaves makes room for the next one, and for no more."""
+
+    async def accept(self) -> trio.SocketStream:
+        await trio.lowlevel.checkpoint()
+        self.attempts += 1
+        if self.attempts % 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return cast("trio.SocketStream", None)
+
+
+class Passing:
+    """A client that leaves at once."""
+
+    def __init__(self, transport: trio.SocketStream, roster: Roster) -> None:
+        pass
+
+    async def run(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_no_file_descriptors_left_time_and_again_is_said_once_a_minute(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "Client", Passing)
+    listener = Crowded()
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(119):
+            await let_in(cast("trio.SocketListener", listener), Roster(), nursery=nursery)
+    assert listener.attempts > 1000
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
 
 
 async def test_no_file_descriptors_left_is_waited_for_and_said_once(

@@ -90,7 +90,9 @@ class _Endpoints:
         return Response(exposition.body, headers=headers)
 
     async def status_json(self, _request: Request) -> Response:
-        return _answer(status_facts(self._status, self._history), HTTPStatus.OK)
+        facts = status_facts(self._status, self._history)
+        await trio.lowlevel.checkpoint()  # 3 ms each for 500 routes, and then as JSON
+        return _answer(facts, HTTPStatus.OK)
 
 
 def _outspoken(endpoint: Endpoint) -> Endpoint:

@@ -47,6 +47,7 @@ def status_facts(status: DaemonStatus, history: History) -> Facts:
         "uptime_seconds": round(max(0.0, time.time() - status.started_at), 3),
         "ready": is_ready(status.routes),
         "loop_lag_seconds": _finite(history.loop_lag),
+        "heartbeat_age_seconds": round(heartbeat_age(status), 3),
         "listening": dict(status.listening),
         "connections": [_connection(connection) for connection in status.connections],
         "routes": [
@@ -146,5 +147,6 @@ def _standing(route: RouteStatus, standing: Standing) -> Facts:
         "topic": standing.address,
         "size": standing.size,
         "error": standing.error,
+        "drop_reason": standing.reason,
         "since": moment(standing.since),
     }

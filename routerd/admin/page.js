@@ -1,43 +1,61 @@
-// Keeps the status page new: fetches it again and puts in what has changed, so that a selection,
-// the focus and the place on the page stay as they are. The page itself is rendered by routerd.
+// Keeps the status page new: fetches it again and puts in what has changed, letter by letter, so
+// that a selection, the focus and the place on the page stay as they are. The page itself is
+// rendered by routerd.
 "use strict";
 
 const FASTEST = 2000; // milliseconds between two looks
 const PATIENCE = 20; // times as long as a look takes, when it takes long
+const SILENCE = "has not answered";
 
 const filter = document.getElementById("filter");
+const shown = document.getElementById("shown");
 const away = document.getElementById("away");
 let awaySince = null;
 
 function show() {
   const wanted = filter.value.trim().toLowerCase();
-  for (const route of document.querySelectorAll("#routes > tbody")) {
-    route.hidden = wanted !== "" && !route.textContent.toLowerCase().includes(wanted);
+  const routes = document.getElementById("routes").tBodies;
+  let count = 0;
+  for (const route of routes) {
+    const fits = route.textContent.toLowerCase().includes(wanted);
+    if (route.hidden === fits) route.hidden = !fits;
+    count += fits;
+  }
+  const said = wanted === "" ? "" : `${count} of ${routes.length}`;
+  if (shown.value !== said) shown.value = said;
+}
+
+// Makes `old` what `fresh` is, and keeps each node of it that can be kept.
+function renew(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeName !== fresh.nodeName) {
+    old.replaceWith(document.adoptNode(fresh));
+  } else if (old.nodeType === Node.TEXT_NODE) {
+    old.data = fresh.data;
+  } else {
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    const [were, are] = [[...old.childNodes], [...fresh.childNodes]];
+    are.forEach((child, place) => {
+      if (place < were.length) renew(were[place], child);
+      else old.append(document.adoptNode(child));
+    });
+    for (const gone of were.slice(are.length)) gone.remove();
   }
 }
 
-function replace(id, page) {
-  const old = document.getElementById(id);
-  const fresh = page.getElementById(id);
-  if (old && fresh && !old.isEqualNode(fresh)) old.replaceWith(document.adoptNode(fresh));
-}
-
-function replaceRoutes(page) {
+function renewRoutes(page) {
   const table = document.getElementById("routes");
   const known = new Map([...table.tBodies].map((route) => [route.id, route]));
   let place = table.tHead.nextElementSibling;
   for (const fresh of [...page.getElementById("routes").tBodies]) {
-    let route = known.get(fresh.id);
+    const old = known.get(fresh.id);
     known.delete(fresh.id);
-    if (route) route.hidden = false;
-    if (!route || !route.isEqualNode(fresh)) {
-      const old = route;
-      route = document.adoptNode(fresh);
-      if (old) {
-        if (place === old) place = route;
-        old.replaceWith(route);
-      }
-    }
+    fresh.hidden = old?.hidden ?? false; // the filter's doing, not the page's
+    if (old) renew(old, fresh);
+    const route = old ?? document.adoptNode(fresh);
     if (place === route) place = route.nextElementSibling;
     else table.insertBefore(route, place);
   }
@@ -52,42 +70,47 @@ function take(html) {
     return;
   }
   document.title = page.title;
-  for (const id of ["verdict", "facts", "connections", "edge"]) replace(id, page);
-  replaceRoutes(page);
+  for (const id of ["verdict", "facts", "connections", "edge"]) {
+    renew(document.getElementById(id), page.getElementById(id));
+  }
+  renewRoutes(page);
 }
 
-function reached(isReached) {
-  if (isReached) {
-    awaySince = null;
-  } else if (awaySince === null) {
-    awaySince = new Date();
-    away.textContent = `routerd does not answer since ${awaySince.toLocaleTimeString()}; ` +
-      "what stands below is from before. It is asked again every few seconds.";
-  }
+function tell(trouble) {
+  awaySince = trouble === "" ? null : awaySince ?? new Date().toLocaleTimeString();
+  const said = awaySince === null ? "" : `routerd ${trouble} since ${awaySince}; what stands below ` +
+    "is from before. It is asked again every few seconds.";
+  if (away.textContent !== said) away.textContent = said;
   away.hidden = awaySince === null;
   document.body.classList.toggle("old", awaySince !== null);
 }
 
 async function look() {
   const start = performance.now();
+  let trouble = SILENCE;
   try {
     const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(10000) });
-    if (!answer.ok) throw new Error(answer.statusText);
-    take(await answer.text());
-    reached(true);
-  } catch {
-    reached(false);
+    const html = await answer.text();
+    trouble = `has answered ${answer.status} instead of this page`;
+    if (answer.ok) {
+      take(html);
+      trouble = "";
+    }
+  } catch (error) {
+    if (trouble !== SILENCE) console.error(error);
   }
+  tell(trouble);
   return Math.max(FASTEST, PATIENCE * (performance.now() - start));
 }
 
 async function keepLooking() {
+  let pause = FASTEST;
   for (;;) {
-    const pause = await look();
     await new Promise((resolve) => setTimeout(resolve, pause));
     if (document.hidden) {
       await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
     }
+    pause = await look();
   }
 }
 

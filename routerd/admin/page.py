@@ -14,7 +14,7 @@ import jinja2
 import trio
 
 from routerd.admin import words
-from routerd.admin.facts import moment
+from routerd.admin.facts import heartbeat_age, moment
 from routerd.admin.history import EVERY, SAMPLES, History
 from routerd.metrics import oldest_age
 from routerd.status import DaemonStatus, RouteState, RouteStatus
@@ -29,12 +29,14 @@ WORST_FIRST: Final[tuple[RouteState, ...]] = (
 _SYMBOLS: Final[dict[RouteState, str]] = {
     "starting": "…", "running": "●", "backoff": "↻", "failed": "✕", "stopped": "○",
 }  # fmt: skip
-_PIECES_A_TURN: Final = 600
-"""Pieces of the template before others have their turn; about a millisecond."""
+_ROUTES_A_TURN: Final = 15
+"""Routes before others have their turn: one to two milliseconds."""
+_END_OF_ROUTE: Final = "</tbody>"
 _FRESH_FOR: Final = 1.0
 """Seconds for which a page is shown to all who ask: many readers cost no more than one."""
 _NAMES: Final = 3
-_SPARKLINE: Final = (3 * SAMPLES, 30)
+_STEP: Final = 3
+_SPARKLINE: Final = (_STEP * (SAMPLES - 1), 30)
 """Width and height in the sparkline's own units."""
 
 Mood = Literal["well", "uneasy", "ill"]
@@ -50,6 +52,7 @@ class RouteView:
     symbol: str
     since: float
     rate: str
+    most: str
     line: str
     oldest: str
     dropped: int
@@ -70,20 +73,27 @@ class Page:
         """The whole page, not older than a second. In slices: others have their turn meanwhile."""
         async with self._rendering:
             if trio.current_time() >= self._made_at + _FRESH_FOR:
-                parts = []
-                for number, part in enumerate(self._template.generate(self._context())):
-                    parts.append(part)
-                    if number % _PIECES_A_TURN == _PIECES_A_TURN - 1:
-                        await trio.lowlevel.checkpoint()
-                # A lone surrogate, as os.fsdecode makes them, becomes its escape.
-                self._html = "".join(parts).encode("utf-8", "backslashreplace")
+                self._html = await self._made()
                 self._made_at = trio.current_time()
             return self._html
+
+    async def _made(self) -> bytes:
+        parts, routes = bytearray(), 0
+        for part in self._template.generate(self._context()):
+            # A lone surrogate, as os.fsdecode makes them, becomes its escape.
+            parts += part.encode("utf-8", "backslashreplace")
+            # Nowhere else: what the template reads of one route must be of one moment. Only the
+            # template itself can say this: in what it puts in, `<` is escaped.
+            if _END_OF_ROUTE in part:
+                routes += 1
+                if routes % _ROUTES_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+        return bytes(parts)
 
     def _context(self) -> dict[str, object]:
         status = self._status
         running = sum(route.state == "running" for route in status.routes)
-        mood, verdict = _verdict(status.routes)
+        mood, verdict = _verdict(status)
         return {
             "status": status,
             "running": running,
@@ -92,6 +102,7 @@ class Page:
             "views": self._views(),
             "now": time.time(),
             "lag": words.lag(self._history.loop_lag),
+            "heartbeat": heartbeat_age(status),
             "minutes": round(EVERY * SAMPLES / 60),
             "width": _SPARKLINE[0],
             "height": _SPARKLINE[1],
@@ -99,9 +110,7 @@ class Page:
 
     def _views(self) -> Iterator[RouteView]:
         """Each route, made when it is its turn; those in trouble come first."""
-        ranks = {state: rank for rank, state in enumerate(WORST_FIRST)}
-        found = sorted(enumerate(self._status.routes), key=lambda one: ranks[one[1].state])
-        for index, route in found:
+        for index, route in sorted(enumerate(self._status.routes), key=lambda one: _rank(one[1])):
             rates = self._history.rates(index)
             state = route.state
             yield RouteView(
@@ -111,6 +120,7 @@ class Page:
                 symbol=_SYMBOLS[state],
                 since=route.since if route.standing is None else route.standing.since,
                 rate=words.rate(rates[-1] if rates else None),
+                most=words.rate(max(rates, default=0.0)),
                 line=sparkline(rates),
                 oldest=_age(route),
                 dropped=sum(route.dropped.values()),
@@ -128,16 +138,20 @@ def sparkline(values: Sequence[float]) -> str:
     if not most:
         return ""
     width, height = _SPARKLINE
-    step = width / (SAMPLES - 1)
-    start = width - step * (len(values) - 1)
-    return " ".join(
-        f"{start + step * index:.0f},{height - value / most * (height - 2) - 1:.0f}"
-        for index, value in enumerate(values)
-    )
+    places = range(width - _STEP * (len(values) - 1), width + 1, _STEP)
+    lowest, scale = height - 1, (height - 2) / most
+    pairs = zip(places, values, strict=True)
+    return " ".join([f"{x},{lowest - round(value * scale)}" for x, value in pairs])
 
 
-def _verdict(routes: list[RouteStatus]) -> tuple[Mood, str]:
+def _rank(route: RouteStatus) -> tuple[int, bool]:
+    """Smaller is worse."""
+    return WORST_FIRST.index(route.state), not route.waiting
+
+
+def _verdict(status: DaemonStatus) -> tuple[Mood, str]:
     """Whether all is well, in one sentence."""
+    routes = status.routes
     whole = f"{len(routes)} routes"
     if failed := [route.name for route in routes if route.state == "failed"]:
         return (
@@ -160,7 +174,10 @@ def _verdict(routes: list[RouteStatus]) -> tuple[Mood, str]:
         )
     if not routes:
         return "uneasy", "No route has been opened yet."
-    return "well", f"All {whole} run." if len(routes) > 1 else "The one route runs."
+    well = f"All {whole} run" if len(routes) > 1 else "The one route runs"
+    if down := [connection.key for connection in status.connections if connection.trouble()]:
+        return "uneasy", f"{well}, but {_named(down)} {_verb(down, 'has', 'have')} trouble."
+    return "well", f"{well}."
 
 
 def _verb(names: list[str], one: str, several: str) -> str:
@@ -191,5 +208,7 @@ def _environment() -> jinja2.Environment:
         "duration": words.duration,
         "count": words.count,
         "size": words.size,
+        "close_code": words.close_code,
+        "http_status": words.http_status,
     }
     return environment

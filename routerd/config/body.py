@@ -48,7 +48,7 @@ class _Reader:
                 self._findings.warn(
                     (*path, name),
                     f"{self._where}: the name {quoted(name)} is taken as it stands, braces mean "
-                    "something in values only",
+                    "something in values only; write it without them unless that is meant",
                 )
             read = self._value(value, (*path, name))
             if read is not None:
@@ -74,7 +74,9 @@ class _Reader:
         return self._references.read(text, path, f"{self._name(path)} in {self._where}")
 
     def _refuse(self, value: object, path: KeyPath) -> None:
-        mend = "JSON has no such number" if isinstance(value, int | float) else "write it as a text"
+        mend = "write it as a text"
+        if isinstance(value, int | float):
+            mend = f"JSON has no such number; {mend}"
         self._findings.problem(
             path, f"{self._name(path)} in {self._where} can't be {kind_of(value)}: {mend}"
         )

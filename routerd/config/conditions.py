@@ -76,7 +76,7 @@ class _Reader:
             self._problem('names nothing; write a capture, or a field of the payload, ".a.b"')
             return None
         if key.startswith("{") and key.endswith("}"):
-            self._problem(f"is written without braces, {quoted(key[1:-1])}")
+            self._problem(f"must be written without braces, {quoted(key[1:-1])}")
             return None
         try:
             reference = parse_reference(key)
@@ -113,7 +113,7 @@ class _Reader:
         wanted = (*(condition.one_of or ()), *(condition.none_of or ()))
         numbers = [one for one in wanted if not isinstance(one, str)]
         if numbers or condition.min is not None or condition.max is not None:
-            shown = f'; write "{quoted(numbers[0])}"' if numbers else ""
+            shown = f'; write "{quoted(numbers[0])}"' if numbers else "; write a text"
             self._problem(f"is always a text, and is compared with {_kind(numbers)}{shown}")
             return None
         return condition
@@ -155,11 +155,13 @@ class _Reader:
     def _coherent(self, condition: Condition) -> Condition | None:
         bounds = (condition.none_of, condition.min, condition.max)
         if condition.present is False and any(bound is not None for bound in bounds):
-            self._problem("asks for `present = false` and for a value; nothing matches both")
+            self._problem(
+                "asks for `present = false` and for a value, which nothing matches; remove one"
+            )
             return None
         least, most = condition.min, condition.max
         if least is not None and most is not None and least > most:
-            self._problem("has a `min` above its `max`; nothing matches both")
+            self._problem("has a `min` above its `max`, which nothing matches; swap them")
             return None
         return condition
 
@@ -172,7 +174,7 @@ class _Reader:
         for one in values:
             if not isinstance(one, Scalar) or (isinstance(one, float) and not math.isfinite(one)):
                 self._problem(
-                    "can be compared with a text, a number, true or false, or a list of them, "
+                    "must be compared with a text, a number, true or false, or a list of them, "
                     f"not with {kind_of(one)}",
                     key,
                 )

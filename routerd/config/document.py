@@ -1,6 +1,8 @@
 """From a file to TOML values with their lines, or to a sentence on why not."""
 
+import os
 import re
+import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,10 @@ from routerd.problems import Problem
 LONGEST = 16 << 20
 """Bytes; ten thousand routes are 2 MiB."""
 
-_TOO_DEEP = "lists or tables are nested too deeply; routerd needs a few levels"
+PIPE_PATIENCE = 10.0
+"""Seconds for whatever writes the table into a pipe, as in `routerd check <(...)`."""
+
+_TOO_DEEP = "lists or tables are nested too deeply; write fewer levels"
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,9 @@ def read_document(path: Path) -> Document:
         # Python's own limit on the digits of a number; TOMLDecodeError went above.
         long = re.search(r"\d{4000}", text)
         line = text.count("\n", 0, long.start()) + 1 if long else 0
-        raise _refused("a number here has thousands of digits", line=line) from None
+        raise _refused(
+            "a number here has thousands of digits; write a shorter one", line=line
+        ) from None
     return Document(values, lines)
 
 
@@ -54,14 +61,35 @@ def _read(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise _refused("is a directory; name the TOML file in it")
-        with path.open("rb") as file:
-            raw = file.read(LONGEST + 1)
+        if path.is_fifo():
+            raw = _read_pipe(path)
+        else:
+            with path.open("rb") as file:
+                raw = file.read(LONGEST + 1)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "no legal path"
-        raise _refused(f"can't be read: {reason}") from exc
+        raise _refused(f"can't be read: {reason}; name a file that routerd may read") from exc
     if len(raw) > LONGEST:
         raise _refused("is over 16 MiB; a routing table is not that large, is it another file?")
     return raw
+
+
+def _read_pipe(path: Path) -> bytes:
+    """What comes through a pipe; one that nobody writes to doesn't hold us for ever."""
+    raw = bytearray()
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        while len(raw) <= LONGEST:
+            readable, _, _ = select.select([pipe], [], [], PIPE_PATIENCE)
+            if not readable:
+                raise _refused(
+                    f"is a pipe that says nothing for {PIPE_PATIENCE:g} s; name a file, or start "
+                    "what writes to it"
+                )
+            part = pipe.read(65_536)
+            if not part:
+                break
+            raw += part
+    return bytes(raw)
 
 
 def _decode(raw: bytes) -> str:

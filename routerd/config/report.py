@@ -6,15 +6,39 @@ from collections.abc import Iterable, Sequence
 from routerd.config.models import RouteModel, Table
 from routerd.findings import listed
 from routerd.problems import Problem
+from routerd.terminal import (
+    BOLD,
+    GREEN,
+    MOST_COLUMNS,
+    YELLOW,
+    Paint,
+    plain,
+    printable,
+    wrapped,
+)
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
+_LABEL = 9
+_ROUTE_INDENT = 2 + _LABEL
+_NOTE_INDENT = 4
 
 
-def render_text(table: Table) -> str:
+def render_text(
+    file: str, table: Table, *, columns: int = MOST_COLUMNS, paint: Paint = plain
+) -> str:
     """Each route with what it promises, what those promises rest on, then the warnings."""
-    lines = [line for route in table.routes for line in _route_lines(route)]
-    lines += _rests_on_lines(table.routes)
-    lines += [f"warning: line {one.line}: {one.sentence}" for one in table.warnings]
+    lines: list[str] = []
+    for route in table.routes:
+        lines += [*_route_lines(route, columns, paint), ""]
+    notes = [*_conditions(table.routes), *(("warning", warning) for warning in table.warnings)]
+    for kind, note in notes:
+        lines += _note_lines(file, kind, note, columns, paint)
+    if notes:
+        lines.append("")
+    counts = [_count(len(table.routes), "route"), _count(len(table.warnings), "warning")]
+    verdict = f"is good: {' and '.join(filter(None, counts))}"
+    lead = f"{printable(file)} "
+    lines += wrapped(verdict, columns=columns, lead=lead, indent=_NOTE_INDENT)
     return "\n".join(lines)
 
 
@@ -27,39 +51,65 @@ def render_json(table: Table) -> str:
             "warnings": _objects(table.warnings),
         },
         indent=2,
-        ensure_ascii=False,
     )
 
 
-def render_problems(file: str, problems: Sequence[Problem]) -> str:
-    """Each problem as `FILE:LINE: sentence`."""
-    return "\n".join(problem.shown(file) for problem in problems)
+def render_problems(file: str, problems: Sequence[Problem], *, paint: Paint = plain) -> str:
+    """Each problem as `FILE:LINE: sentence`, on one line however long: editors go to it."""
+    shown = printable(file)
+    return "\n".join(f"{paint(one.place(shown), BOLD)} {one.sentence}" for one in problems)
 
 
 def render_problems_json(file: str, problems: Sequence[Problem]) -> str:
     """The same for programs."""
-    return json.dumps(
-        {"ok": False, "file": file, "problems": _objects(problems)}, indent=2, ensure_ascii=False
-    )
+    return json.dumps({"ok": False, "file": file, "problems": _objects(problems)}, indent=2)
 
 
-def _route_lines(route: RouteModel) -> list[str]:
-    to = ", ".join(sink.text for sink in route.sinks)
-    lines = [f"{route.name}: {route.source_text} -> {to}; {route.promise}"]
+def _route_lines(route: RouteModel, columns: int, paint: Paint) -> list[str]:
+    rows = [("from", route.source_text)]
+    rows += [("" if place else "to", sink.text) for place, sink in enumerate(route.sinks)]
+    rows.append(("promise", route.promise))
     session = route.source.session
     if session is not None:
         kept = _time(session.kept_for)
-        lines.append(f"    session {session.name} at {session.peer}, kept {kept}")
+        rows.append(("session", f"{session.name} at {session.peer}, kept {kept}"))
+    lines = [paint(route.name, BOLD)]
+    for label, text in rows:
+        lead = f"  {label:<{_LABEL}}"
+        shown = wrapped(printable(text), columns=columns, lead=lead, indent=_ROUTE_INDENT)
+        if label == "promise":
+            kind = text.partition(":")[0]
+            style = GREEN if kind == "at least once" else YELLOW
+            shown[0] = shown[0].replace(kind, paint(kind, style), 1)
+        lines += shown
     return lines
 
 
-def _rests_on_lines(routes: Iterable[RouteModel]) -> list[str]:
-    """Each condition once, with the routes whose promise rests on it."""
-    names: dict[str, list[str]] = {}
+def _conditions(routes: Iterable[RouteModel]) -> list[tuple[str, Problem]]:
+    """What promises rest on, each once, with the routes that they are of."""
+    of: dict[str, list[RouteModel]] = {}
     for route in routes:
         for condition in route.source.rests_on:
-            names.setdefault(condition, []).append(route.name)
-    return [f"rests on: {condition} ({listed(of)})" for condition, of in names.items()]
+            of.setdefault(condition, []).append(route)
+    return [
+        ("rests on", Problem(its[0].line, f"{condition} ({listed(one.name for one in its)})"))
+        for condition, its in of.items()
+    ]
+
+
+def _note_lines(file: str, kind: str, note: Problem, columns: int, paint: Paint) -> list[str]:
+    place, label = note.place(printable(file)), f"{kind}:"
+    first, *rest = wrapped(
+        note.sentence, columns=columns, lead=f"{place} {label} ", indent=_NOTE_INDENT
+    )
+    style = YELLOW if kind == "warning" else BOLD
+    first = f"{paint(place, BOLD)} {paint(label, style)}{first[len(place) + len(label) + 1 :]}"
+    return [first, *rest]
+
+
+def _count(number: int, noun: str) -> str:
+    """`3 routes`; empty for none."""
+    return f"{number} {noun}{'s' * (number > 1)}" if number else ""
 
 
 def _route_object(route: RouteModel) -> dict[str, object]:

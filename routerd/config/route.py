@@ -186,7 +186,9 @@ def _warn_of_idle_keys(route: Section, sinks: Sequence[tuple[Endpoint, SinkFacts
     for key in ("key", "headers"):
         if key in route:
             route.warn(
-                key, f"`{key}` of {route.label} is for Kafka's records, and no `to` of it is kafka:"
+                key,
+                f"`{key}` of {route.label} is for Kafka's records, and no `to` of it is kafka:; "
+                "remove it",
             )
 
 

@@ -38,10 +38,10 @@ def _tables(root: Section) -> list[Mapping[str, object]]:
         root.problem("route", "the file has no route; add [[route]] with `name`, `from` and `to`")
         return []
     if isinstance(value, Mapping):
-        root.problem("route", "a route is written [[route]], with two brackets")
+        root.problem("route", "a route must be written [[route]], with two brackets")
         return []
     if not isinstance(value, list):
-        root.problem("route", f"a route is written [[route]], not as {kind_of(value)}")
+        root.problem("route", f"a route must be written [[route]], not as {kind_of(value)}")
         return []
     tables = []
     for index, one in enumerate(value):
@@ -49,7 +49,7 @@ def _tables(root: Section) -> list[Mapping[str, object]]:
             tables.append(one)
         else:
             root.findings.problem(
-                ("route", index), f"a route is a table, [[route]], not {kind_of(one)}"
+                ("route", index), f"a route must be a table, [[route]], not {kind_of(one)}"
             )
             return []
     return tables

@@ -21,20 +21,20 @@ _FRIENDLY = {
     "Cannot declare": _TABLE_TWICE,
     "Cannot redefine": _TABLE_TWICE,
     "Cannot mutate": "{0} is complete where it stands in braces or brackets; add to it there",
-    "Unterminated string": "a text that begins here or above has no closing quote",
+    "Unterminated string": "a text that begins here or above has no closing quote; add it",
     "Illegal character": _CHARACTER,
     "Found invalid character": _CHARACTER,
-    'Expected "\'"': "a text that begins here has no closing quote",
-    "Expected \"'''\"": "a text that begins here or above has no closing quotes",
+    'Expected "\'"': "a text that begins here has no closing quote; add it",
+    "Expected \"'''\"": "a text that begins here or above has no closing quotes; add them",
     "Unescaped": "a backslash in a text is written \\\\; or put the text in single quotes",
     "Invalid hex": "\\u in a text needs hex digits; a backslash alone is written \\\\",
     "Invalid value": "no value that TOML knows; texts need quotes, true and false are lower case",
     "Expected '=' after": "a key needs `= value` behind it; one with a space or a / needs quotes",
     "Expected newline": "there is more on this line than one key = value; texts need quotes",
-    "Expected ']]'": "a [[route]] header ends in two brackets",
+    "Expected ']]'": "a [[route]] header must end in two brackets",
     "Expected ']'": _HEADER,
-    "Unclosed array": "a list that begins here or above is not closed, or a comma is missing",
-    "Unclosed inline": "a table in braces is not closed, or a comma is missing",
+    "Unclosed array": "a list from here or above is not closed, or a comma is missing; add it",
+    "Unclosed inline": "a table in braces is not closed, or a comma is missing; add it",
     "Invalid initial character": 'a key is missing or needs quotes, as in `".a.b" = 1`',
     "Invalid statement": _STATEMENT,
     "Invalid date": "no such date or time",
@@ -101,7 +101,7 @@ def _translated(error: tomli.TOMLDecodeError) -> Problem:
     at = _last_quote(error) if error.msg == _OPEN_LITERAL else error.pos
     line = min(_line(error.doc, at), _line(error.doc.rstrip("\n"), len(error.doc)))
     if error.msg in _OPEN_LINE:
-        return Problem(line, "not TOML: a text on this line has no closing quote")
+        return Problem(line, "not TOML: a text on this line has no closing quote; add it")
     for start, sentence in _FRIENDLY.items():
         if error.msg.startswith(start):
             return Problem(line, "not TOML: " + sentence.format(_subject(error.msg)))

@@ -38,7 +38,7 @@ async def take_back(producer: Producer) -> None:
         try:
             producer.poll(0)
         except KafkaException as exc:
-            logger.debug("while records are taken back error=%r", str(exc))
+            logger.debug("records are taken back with trouble error=%r", str(exc))
         await trio.sleep(POLL_EVERY)
 
 
@@ -70,4 +70,4 @@ class LibraryLog:
         self._lines += 1
         if self._lines <= LINES_PER_SECOND:
             text = template % arguments
-            logger.debug("librdkafka %s level=%s", text, logging.getLevelName(level))
+            logger.debug("librdkafka says severity=%s text=%r", logging.getLevelName(level), text)

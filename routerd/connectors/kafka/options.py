@@ -37,7 +37,7 @@ ALIASES = {
 """Second names of those that this file knows by name."""
 
 _NEVER_GIVEN_UP = "routerd never gives a record up, since it may have been written; remove it"
-_THE_PROGRAMS = "belongs to the program, not to the table; remove it"
+_THE_PROGRAMS = "it belongs to the program, not to the table; remove it"
 FORBIDDEN = {
     "bootstrap.servers": "the brokers are `bootstrap_servers`, one table up",
     "message.timeout.ms": _NEVER_GIVEN_UP,
@@ -131,7 +131,7 @@ def _plain(name: str, value: object) -> tuple[Option | None, str]:
     if not isinstance(value, str | int | float) or "\0" in str(value):
         return None, f" must be a text, a number, true or false, not {kind_of(value)}"
     if isinstance(value, int) and abs(value) >= 1 << 63:
-        return None, " is too large a number"
+        return None, " is too large a number; write a smaller one"
     sentence = _refusal(name, value)
     return (None, f" {sentence}") if sentence else (value, "")
 
@@ -171,7 +171,7 @@ def _referred(
         return None, f" {reason}"
     if reason:
         # librdkafka's words may show the value.
-        return None, f" can't be {found.origin}; librdkafka refuses it"
+        return None, f" can't be {found.origin}; librdkafka refuses it, write another"
     return found.secret, ""
 
 

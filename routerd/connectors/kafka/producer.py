@@ -109,7 +109,7 @@ class HealingProducer:
         try:
             self._library = await make_producer(self._config, limiter=self._limiter)
         except (KafkaException, ValueError, TypeError) as exc:
-            raise Rejected(f"{self._connection}: librdkafka refuses its settings: {exc}") from exc
+            raise Rejected(f"[{self._connection}]: librdkafka refuses its settings: {exc}") from exc
         if not self._waiting:
             self.produce = self._library.produce
 

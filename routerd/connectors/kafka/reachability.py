@@ -6,6 +6,7 @@ one partition may have no leader while all others do. librdkafka's last words ar
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,7 @@ from confluent_kafka import KafkaError
 
 from routerd.connectors.kafka.refusals import ALL_BROKERS_DOWN
 from routerd.status import RouteStatus
+from routerd.unrest import Unrest
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ NO_BROKER = 1.0
 RECENTLY = 30.0
 """Seconds within which failing connections and no broker left belong together."""
 
+# What librdkafka says of its own workings beside what happened.
+_JARGON: Final = re.compile(r"ipv[46]#|/bootstrap(?=:)| \(after \d+ms in state .*\)$")
 _LONG_AGO: Final = float("-inf")
 _SILENT: Final = "it does not confirm"
 
@@ -57,6 +61,7 @@ class Reachability:
         self._no_broker_since = _LONG_AGO
         self._last_words = ""
         self._last_words_at = _LONG_AGO
+        self._unrest = Unrest()
 
     def watch(self, route: RouteStatus, oldest: Callable[[], float | None]) -> None:
         """Says in the status of this route from now on what its output waits for.
@@ -91,6 +96,7 @@ class Reachability:
             self._warn(reason, since=since)
         elif not self._trouble:
             self._say_that_it_confirms(now)
+        self._say_that_it_is_steady(now)
         self._tell_routes()
 
     def describe_trouble(self) -> str:
@@ -116,7 +122,7 @@ class Reachability:
         if error.code() == ALL_BROKERS_DOWN:
             self._no_broker_since = now
         else:
-            self._last_words, self._last_words_at = error.str(), now
+            self._last_words, self._last_words_at = _JARGON.sub("", error.str()), now
         if min(self._no_broker_since, self._last_words_at) >= now - RECENTLY:
             self._has_no_broker = True
             self.away("no broker can be reached")
@@ -138,8 +144,10 @@ class Reachability:
             self.look()
 
     def _warn(self, reason: str, *, since: float) -> None:
-        if self._away_since is None:
-            self._away_since = since
+        if self._away_since is not None:
+            return
+        self._away_since = since
+        if self._is_told(trio.current_time()):
             logger.warning(
                 "kafka does not confirm; what was sent waits connection=%s error=%r",
                 self._connection, self._with_last_words(reason),
@@ -148,9 +156,33 @@ class Reachability:
     def _say_that_it_confirms(self, now: float) -> None:
         if self._away_since is not None:
             seconds, self._away_since = now - self._away_since, None
-            logger.info(
-                "kafka confirms again connection=%s after_s=%.0f", self._connection, seconds
+            if self._is_told(now):
+                logger.info(
+                    "kafka confirms again connection=%s after_s=%.0f", self._connection, seconds
+                )
+
+    def _is_told(self, now: float) -> bool:
+        """Whether this change is worth a line of its own."""
+        worth = self._unrest.changed(now)
+        if worth == "unrest":
+            logger.warning(
+                "kafka comes and goes; it is told when it is steady connection=%s",
+                self._connection,
             )
+        return worth == "line"
+
+    def _say_that_it_is_steady(self, now: float) -> None:
+        untold = self._unrest.rested(now)
+        if untold and self._away_since is None:
+            logger.info(
+                "kafka is steady again: it confirms connection=%s untold=%d",
+                self._connection, untold,
+            )  # fmt: skip
+        elif untold:
+            logger.warning(
+                "kafka is steady again: it does not confirm connection=%s untold=%d error=%r",
+                self._connection, untold, self.describe_trouble(),
+            )  # fmt: skip
 
     def _with_last_words(self, reason: str) -> str:
         return f"{reason}: {self._last_words}" if self._last_words else reason

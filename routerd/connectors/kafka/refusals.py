@@ -78,7 +78,8 @@ _SENTENCES: dict[int, Callable[[str], str]] = {
         f"not allowed to write to the Kafka topic {topic}: ask for a WRITE ACL on it"
     ),
     KafkaError.TOPIC_EXCEPTION: lambda topic: (
-        f"Kafka takes no records for {topic}: it is not a legal topic, or one of Kafka's own"
+        f"Kafka takes no records for {topic}: it is not a legal topic, or one of Kafka's own; "
+        "write to another"
     ),
     KafkaError.MSG_SIZE_TOO_LARGE: lambda topic: (
         f"too large for the Kafka topic {topic}: raise its `max.message.bytes` or send less"
@@ -91,7 +92,7 @@ _SENTENCES: dict[int, Callable[[str], str]] = {
         "and one with a schema a body that fits it"
     ),
     KafkaError.POLICY_VIOLATION: lambda topic: (
-        f"a policy of the Kafka cluster refuses the record for the topic {topic}"
+        f"a policy of the Kafka cluster refuses the record for the topic {topic}: ask who runs it"
     ),
 }
 

@@ -213,7 +213,8 @@ def _warn(inputs: Sequence[_Input], settings: MqttSettings | None) -> None:
         if one.pattern.share is not None:
             endpoint.warn(
                 f"{quoted(endpoint.text)}: a shared subscription gives up the order of messages "
-                "of one key, since the broker deals them out among its members"
+                "of one key, since the broker deals them out among its members; remove $share "
+                "where the order matters"
             )
         if endpoint.rest.startswith("/"):
             endpoint.warn(

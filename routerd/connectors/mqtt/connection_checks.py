@@ -85,7 +85,8 @@ def check_connection(key: str, section: Section) -> MqttSettings | None:
         section.warn(
             "session_expiry",
             f"`session_expiry` of {section.label}: a broker that doesn't hear from us for "
-            f"{section.shown('session_expiry')[1:-1]} forgets the session and all that waits in it",
+            f"{section.shown('session_expiry')[1:-1]} forgets the session and all that waits in "
+            "it; write a longer time if routerd may be away for that",
         )
     max_packet = section.size("max_packet", least="1KiB", most="256MiB", default=1 << 20)
     section.finish()

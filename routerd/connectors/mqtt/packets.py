@@ -47,7 +47,9 @@ class TooLarge(NamedTuple):
 
 def too_large(size: int, *, most: int) -> DeliveryFailed:
     """Why a packet of so many bytes is not routed."""
-    return DeliveryFailed(f"packet of {size} bytes, max_packet is {most}", reason="too_large")
+    return DeliveryFailed(
+        f"its packet has {size} bytes, and `max_packet` is {most}: raise it", reason="too_large"
+    )
 
 
 def find_topic_fault(topic: bytes) -> str:

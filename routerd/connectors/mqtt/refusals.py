@@ -15,9 +15,9 @@ _OTHER_VERSION = {"5": "3.1.1", "3.1.1": "5"}
 _UNSUPPORTED_VERSION = 0x84
 _QUOTA = 0x97
 _OUTRIGHT = {
-    0x8F: "It takes no such filter",
-    0x9E: "It has no shared subscriptions",
-    0xA2: "It has no wildcard subscriptions",
+    0x8F: "it takes no such filter",
+    0x9E: "it has no shared subscriptions",
+    0xA2: "it has no wildcard subscriptions",
 }
 
 
@@ -36,25 +36,25 @@ def refused_connack(
         return Unavailable(said)
     if connack.code == _UNSUPPORTED_VERSION:
         other = _OTHER_VERSION[settings.version]
-        return Rejected(f'{said}. Set version = "{other}" in [{settings.key}]')
+        return Rejected(f'{said}; set version = "{other}" in [{settings.key}]')
     if connack.reference:
-        return Rejected(f"{said}. It names another server: {connack.reference}")
-    return Rejected(f"{said}. Check [{settings.key}]")
+        return Rejected(f"{said}; it names another server, {connack.reference}")
+    return Rejected(f"{said}; check [{settings.key}]")
 
 
 def refused_filter(entry: MqttFilter, code: int, *, route: str) -> Unavailable | Rejected:
     """Why the broker refused one filter of SUBSCRIBE."""
     said = f"the broker refuses route {route!r} the filter {entry.filter!r} ({code:#04x})"
     if code == _QUOTA:
-        return Unavailable(f"{said}: its quota is used up")
-    return Rejected(f"{said}. {_OUTRIGHT.get(code, 'May this user subscribe to it?')}")
+        return Unavailable(f"{said}; its quota is used up")
+    return Rejected(f"{said}; {_OUTRIGHT.get(code, 'may this user subscribe to it?')}")
 
 
 def farewell(code: int, reason: str, reference: str) -> Unavailable | Rejected:
     """What the broker said when it ended the connection."""
     said = f"the broker ended the connection: {reason} ({code:#04x})"
     if reference:
-        said = f"{said}. It names another server: {reference}"
+        said = f"{said}; it names another server, {reference}"
     return Rejected(said) if code in _STAYS else Unavailable(said)
 
 

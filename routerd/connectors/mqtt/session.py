@@ -28,6 +28,7 @@ from routerd.connectors.mqtt.refusals import (
 )
 from routerd.connectors.mqtt.settings import MqttSettings, MqttSourceSpec
 from routerd.errors import Rejected, Unavailable
+from routerd.unrest import Unrest
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ SUBACK_TIMEOUT = 10.0
 MOST_CUTS = 3
 """Connections that end in the same odd way within `CUTS_WITHIN` before we say more about it."""
 CUTS_WITHIN = 600.0
+"""Seconds."""
+TELL_LOSSES_EVERY = 60.0
 """Seconds."""
 BRIEF = 60.0
 """Seconds of a connection's life; a broker that is restarted is not so quick again and again."""
@@ -49,18 +52,24 @@ class SessionMemory:
     Attributes:
         was_present: whether the broker has confirmed a connection of ours before.
         losses: how often it had forgotten the session since.
+        loss_told_at: when the log had the last of them.
         is_subscribed: whether it confirmed our filters since the session began, as far as we saw.
         has_warned: whether the log says already that the broker keeps it shorter than asked.
+        lowered: filters whose lower QoS the log has already, with that QoS.
         knows_strays: whether the log says already that it has subscriptions of an older table.
         cuts: when it was taken over by another client, or may have been.
+        unrest: of its connections.
     """
 
     was_present: bool = False
     losses: int = 0
+    loss_told_at: float = -math.inf
     is_subscribed: bool = False
     has_warned: bool = False
+    lowered: set[tuple[str, int]] = field(default_factory=set)
     knows_strays: bool = False
     cuts: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_CUTS))
+    unrest: Unrest = field(default_factory=Unrest)
 
     def is_cut_again(self, now: float) -> bool:
         """Notes one more cut; whether there were `MOST_CUTS` lately."""
@@ -85,6 +94,7 @@ class Session:
         self._spec = spec
         self._memory = memory
         self._route = route
+        self._where = f"{settings.host}:{settings.port}"
         self._inflight = inflight
         self._subscribe_id = 0
         self._suback_due = math.inf
@@ -121,6 +131,50 @@ class Session:
             self._subscribe_id = send_subscribe(client, self._spec.filters, is_v5=is_v5)
             self._suback_due = now + SUBACK_TIMEOUT
 
+    # --- in the log
+
+    def say_connected(self, connack: Connack) -> None:
+        """A line, unless it does so all the time."""
+        if self._is_told():
+            logger.info(
+                "mqtt connected route=%s broker=%s session=%s resumed=%s",
+                self._route, self._where, self._spec.session, connack.is_session_present,
+            )  # fmt: skip
+
+    def say_disconnected(self) -> None:
+        """A line, unless it does so all the time."""
+        if self._is_told():
+            logger.info("mqtt disconnected route=%s broker=%s", self._route, self._where)
+
+    def _say_lost(self) -> None:
+        """A broker that restarts and keeps nothing loses it each time; a line a minute will do."""
+        memory, now = self._memory, trio.current_time()
+        if now >= memory.loss_told_at + TELL_LOSSES_EVERY:
+            memory.loss_told_at = now
+            logger.error(
+                "the broker lost our session: what it had queued is gone "
+                "route=%s session=%s so_far=%d",
+                self._route, self._spec.session, memory.losses,
+            )  # fmt: skip
+
+    async def say_when_steady(self) -> None:
+        """A line for a connection that lasts, if those before it were too many for lines."""
+        untold = await self._memory.unrest.wait_rested()
+        if untold:
+            logger.info(
+                "mqtt connection is steady again route=%s broker=%s untold=%d",
+                self._route, self._where, untold,
+            )  # fmt: skip
+
+    def _is_told(self) -> bool:
+        worth = self._memory.unrest.changed(trio.current_time())
+        if worth == "unrest":
+            logger.warning(
+                "mqtt connection comes and goes; it is told when it is steady route=%s broker=%s",
+                self._route, self._where,
+            )  # fmt: skip
+        return worth == "line"
+
     # --- while reading
 
     @property
@@ -147,7 +201,7 @@ class Session:
             self._memory.knows_strays = True
             logger.warning(
                 "the session has a subscription that is not in the table any more; what comes of "
-                "it is dropped as unroutable. Unsubscribe it, or give the route another session "
+                "it is dropped as unroutable; unsubscribe it, or give the route another session "
                 "route=%s session=%s topic=%s",
                 self._route, self._spec.session, topic,
             )  # fmt: skip
@@ -165,7 +219,7 @@ class Session:
             self.heard.suback = None
             self._check_suback(packet_id, codes)
         elif now >= self.suback_due:
-            raise Unavailable(f"no SUBACK within {SUBACK_TIMEOUT:g} s")
+            raise Unavailable(f"{self._where} sends no SUBACK within {SUBACK_TIMEOUT:g} s")
 
     # --- at its end
 
@@ -181,7 +235,9 @@ class Session:
             except Unavailable:
                 pass  # no more than that it is over
         if heard.connack is None and heard.farewell is None:
-            return Unavailable(f"{end}, without an answer to CONNECT")
+            return Unavailable(
+                f"{self._where} does not answer CONNECT: {end}; is it an MQTT broker?"
+            )
         return self._said() or self._guessed(end)
 
     def _said(self) -> Unavailable | Rejected | None:
@@ -212,10 +268,7 @@ class Session:
             memory.is_subscribed = False
             if memory.was_present and self._spec.session:
                 memory.losses += 1
-                logger.error(
-                    "the broker lost our session: what it had queued is gone route=%s session=%s",
-                    self._route, self._spec.session,
-                )  # fmt: skip
+                self._say_lost()
         memory.was_present = True
         granted, asked = connack.session_expiry, self._settings.session_expiry
         if not self._spec.session or granted is None or granted >= asked:
@@ -235,7 +288,8 @@ class Session:
         for entry, code in zip(filters, codes, strict=True):
             if is_refused(code):
                 raise refused_filter(entry, code, route=self._route)
-            if code < entry.qos:
+            if code < entry.qos and (entry.filter, code) not in self._memory.lowered:
+                self._memory.lowered.add((entry.filter, code))
                 logger.warning(
                     "the broker grants a lower QoS than asked: at most once "
                     "route=%s filter=%s granted=%d",

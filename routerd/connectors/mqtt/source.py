@@ -3,7 +3,6 @@
 The same for every transport; only the `Link` differs. All that waits is in here.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 import trio
@@ -20,8 +19,6 @@ from routerd.errors import Rejected, Unavailable, leaves
 from routerd.interfaces import RouteContext
 from routerd.mailbox import Batch, Mailbox
 from routerd.message import Message
-
-logger = logging.getLogger(__name__)
 
 GOODBYE_TIMEOUT = 1.0
 """Seconds for the broker to take our last words and close its side."""
@@ -128,7 +125,7 @@ class MqttSource:
             if self._link is not None:
                 self._link = None
                 self._status.mqtt_connected = False
-                logger.info("mqtt disconnected route=%s broker=%s", self._name, self._where)
+                self._session.say_disconnected()
             link.close()
 
     async def _converse(
@@ -144,10 +141,7 @@ class MqttSource:
         mailbox.past_known()
         self._link = link
         self._status.mqtt_connected = True
-        logger.info(
-            "mqtt connected route=%s broker=%s session=%s resumed=%s",
-            self._name, self._where, self._spec.session, connack.is_session_present,
-        )  # fmt: skip
+        self._session.say_connected(connack)
         self._keepalive = Keepalive(client.keepalive, now=trio.current_time())
         self._status.waits_for = f"SUBACK from {self._where}"
         self._session.subscribe(client, now=trio.current_time())
@@ -164,6 +158,7 @@ class MqttSource:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, link, name=f"mqtt write {self._name}")
             nursery.start_soon(self._keep_alive, link, name=f"mqtt keepalive {self._name}")
+            nursery.start_soon(self._session.say_when_steady, name=f"mqtt steady {self._name}")
             async with trio.open_nursery() as reading:
                 reading.start_soon(
                     self._read, mailbox, started, link, name=f"mqtt read {self._name}"

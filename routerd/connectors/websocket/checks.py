@@ -132,13 +132,13 @@ def _without_type(endpoint: Endpoint) -> str | None:
         return None
     if endpoint.scheme == "ws" and not path.startswith("/"):
         shown = quoted(endpoint.rest)[1:-1]
-        endpoint.problem(f"{quoted(endpoint.text)}: a path begins with /; write ws:/{shown}")
+        endpoint.problem(f"{quoted(endpoint.text)}: a path begins with `/`; write ws:/{shown}")
         return None
     if fragment is None:
         return path
     if not fragment:
         endpoint.problem(
-            f"{quoted(endpoint.text)} ends in #; the rest of a path is written {{rest#}}"
+            f"{quoted(endpoint.text)} ends in `#`; the rest of a path is written `{{rest#}}`"
         )
     else:
         endpoint.problem(

@@ -33,6 +33,8 @@ CLOSE_TIMEOUT = 5.0
 """Seconds that a client has to answer a close frame."""
 READ_AHEAD = 16
 """Messages that trio-websocket may decode before we take them."""
+TELL_BUGS_EVERY = 60.0
+"""Seconds."""
 
 NORMAL = 1000
 PROTOCOL_ERROR = 1002
@@ -73,8 +75,8 @@ class Client:
                 nursery.cancel_scope.cancel()
         except* _GONE:
             pass
-        except* Exception:
-            logger.exception("bug in a websocket connection; only this client is cut")
+        except* Exception:  # noqa: BLE001 - to keep a bug from the other clients
+            self._tell_bug()
             self._note_end(INTERNAL_ERROR)
             last_words = encode_close(INTERNAL_ERROR)
         finally:
@@ -98,6 +100,13 @@ class Client:
         if self._end_code is None:
             self._end_code = code
             self._roster.closed[code] += 1
+
+    def _tell_bug(self) -> None:
+        """A traceback now and then: what one client met, the next ones may meet as well."""
+        now = trio.current_time()
+        if now >= self._roster.bug_told_at + TELL_BUGS_EVERY:
+            self._roster.bug_told_at = now
+            logger.exception("bug in a websocket connection; only this client is cut")
 
     async def _serve(self, nursery: trio.Nursery, stream: ClientStream) -> None:
         try:

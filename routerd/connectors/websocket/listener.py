@@ -20,6 +20,8 @@ GOODBYE_TIMEOUT = 2.0
 GOING_AWAY = 1001
 PAUSE_WHEN_EXHAUSTED = 0.1
 """Seconds; clients wait in the kernel's backlog meanwhile."""
+TELL_EXHAUSTED_EVERY = 60.0
+"""Seconds."""
 
 
 async def bind(settings: ListenerSettings) -> list[trio.SocketListener]:
@@ -34,7 +36,7 @@ async def bind(settings: ListenerSettings) -> list[trio.SocketListener]:
         cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
         raise Rejected(
             f"[{settings.key}] can't listen on {settings.host}:{settings.port}: "
-            f"{cause.strerror or cause}"
+            f"{cause.strerror or cause}; free that address, or give `listen` another one"
         ) from exc
     if settings.port == 0:  # each address has picked a port of its own, and people want one
         for other in listeners[1:]:
@@ -51,17 +53,17 @@ def describe(listener: trio.SocketListener) -> str:
 
 async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio.Nursery) -> None:
     """Starts a task in `nursery` for each client that connects, until cancelled."""
-    is_refusing = False
+    told_at = float("-inf")
     while True:
         try:
             transport = await listener.accept()
         except OSError as exc:  # out of file descriptors, or of kernel memory
-            if not is_refusing:
+            now = trio.current_time()
+            if now >= told_at + TELL_EXHAUSTED_EVERY:  # one that leaves lets one in, and no more
+                told_at = now
                 logger.warning("can't let websocket clients in for now error=%r", exc.strerror)
-            is_refusing = True
             await trio.sleep(PAUSE_WHEN_EXHAUSTED)
             continue
-        is_refusing = False
         nursery.start_soon(Client(transport, roster).run, name="websocket client")
 
 

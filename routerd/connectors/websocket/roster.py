@@ -28,6 +28,7 @@ class Roster:
         connections: path pattern -> clients now.
         refused: HTTP status -> handshakes that ended with it.
         closed: close code -> clients that we ended with it.
+        bug_told_at: when the log had the last bug that a client met.
     """
 
     paths: Paths = field(default_factory=Paths)
@@ -36,6 +37,7 @@ class Roster:
     connections: Counter[str] = field(default_factory=Counter)
     refused: Counter[HTTPStatus] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
+    bug_told_at: float = float("-inf")
     _places: dict[Guest, Place] = field(default_factory=dict)
     _emptied: trio.Event = field(default_factory=trio.Event)
     _farewell: int | None = None
