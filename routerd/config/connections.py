@@ -41,9 +41,13 @@ class Connections:
 
 
 def read_connections(root: Section) -> Connections:
-    """Every connection of the file, and `log`, which needs no table."""
-    models = {"log": ConnectionModel("log", "log", None)}
-    written = {"log"}
+    """Every connection of the file, and those that need no table, as the log."""
+    models = {
+        scheme: ConnectionModel(scheme, checks.connector, None)
+        for scheme, checks in CHECKS.items()
+        if checks.table is None
+    }
+    written = set(models)
     for table, checks in BY_TABLE.items():
         if table in root and not isinstance(root.values[table], Mapping):
             written.add(table)

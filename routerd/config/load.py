@@ -104,10 +104,10 @@ def _check_ports(root: Section, connections: Connections, admin: AdminSettings) 
 def _warn_of_unused(
     connections: Connections, routes: Sequence[RouteModel], findings: Findings
 ) -> None:
-    used = {"log", *(route.source.connection for route in routes)}
+    used = {route.source.connection for route in routes}
     used.update(sink.connection for route in routes for sink in route.sinks)
-    for key in connections.models:
-        if key not in used:
+    for key, model in connections.models.items():
+        if key not in used and model.settings is not None:  # without any, it has no table
             findings.warn(tuple(key.split(".")), f"no route uses [{key}]; remove it")
 
 
