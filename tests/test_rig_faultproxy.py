@@ -91,6 +91,8 @@ def test_after_a_reset_a_new_connection_is_led_through(line: Line) -> None:
 
 
 def test_a_side_that_breaks_breaks_the_other(line: Line) -> None:
+    # A server that breaks before the proxy knows of its connection was never reached.
+    wait_until(lambda: line.proxy.connections == 1, "the proxy leads the connection through")
     line.server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     line.server.close()
     with pytest.raises(ConnectionResetError):
