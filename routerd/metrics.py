@@ -126,7 +126,7 @@ def _message_families(routes: list[RouteStatus]) -> Iterable[Metric]:
         "Messages that a refused batch made arrive after their successors.",
         routes, lambda route: route.reordered,
     )  # fmt: skip
-    yield _sink_family(routes)
+    yield from _sink_families(routes)
 
 
 def _outcomes(route: RouteStatus) -> Iterable[tuple[str, int]]:
@@ -136,18 +136,22 @@ def _outcomes(route: RouteStatus) -> Iterable[tuple[str, int]]:
     yield "returned", route.returned
 
 
-def _sink_family(routes: list[RouteStatus]) -> Metric:
-    family = Metric("routerd_sink_messages", "Messages offered to a sink, by outcome.", "counter")
+def _sink_families(routes: list[RouteStatus]) -> Iterable[Metric]:
+    offered = Metric("routerd_sink_messages", "Messages offered to a sink, by outcome.", "counter")
+    required = Metric("routerd_sink_required", "1 if the source waits for this sink.", "gauge")
     for route in routes:
         # Two sinks of a route may have one address; a label set must come only once.
         for address in dict.fromkeys(sink.address for sink in route.sinks):
-            same = [sink.counts for sink in route.sinks if sink.address == address]
+            same = [sink for sink in route.sinks if sink.address == address]
             for outcome, count in (
-                ("delivered", sum(each.delivered for each in same)),
-                ("failed", sum(each.failed for each in same)),
+                ("delivered", sum(each.counts.delivered for each in same)),
+                ("failed", sum(each.counts.failed for each in same)),
             ):
-                _add(family, count, route=route.name, sink=address, outcome=outcome)
-    return family
+                _add(offered, count, route=route.name, sink=address, outcome=outcome)
+            is_required = any(each.required for each in same)
+            _add(required, int(is_required), route=route.name, sink=address)
+    yield offered
+    yield required
 
 
 def _route_families(routes: list[RouteStatus]) -> Iterable[Metric]:
@@ -155,6 +159,10 @@ def _route_families(routes: list[RouteStatus]) -> Iterable[Metric]:
     yield _of_routes(
         "routerd_inflight_messages", "gauge", "Messages that the source still waits for.",
         routes, lambda route: route.inflight,
+    )  # fmt: skip
+    yield _of_routes(
+        "routerd_inflight_limit", "gauge", "Messages in flight at which the source is not read.",
+        routes, lambda route: route.inflight_limit,
     )  # fmt: skip
     yield _of_routes(
         "routerd_oldest_inflight_age_seconds", "gauge",

@@ -35,8 +35,10 @@ DESIGN = {
     "routerd_messages_dropped_total": {"route", "reason"},
     "routerd_messages_reordered_total": {"route"},
     "routerd_inflight_messages": {"route"},
+    "routerd_inflight_limit": {"route"},
     "routerd_oldest_inflight_age_seconds": {"route"},
     "routerd_sink_messages_total": {"route", "sink", "outcome"},
+    "routerd_sink_required": {"route", "sink"},
     "routerd_delivery_duration_seconds_bucket": {"route", "le"},
     "routerd_delivery_duration_seconds_count": {"route"},
     "routerd_delivery_duration_seconds_sum": {"route"},
@@ -134,6 +136,7 @@ async def test_counts_arrive_under_their_names() -> None:
     route = a_route()
     route.received, route.delivered, route.dead_lettered, route.returned = 100, 50, 20, 10
     route.inflight, route.restarts, route.late_acks, route.reordered = 13, 3, 4, 5
+    route.inflight_limit = 500
     route.drop(6, "filtered")
     route.drop(1, "shutdown")
     samples = await scrape(a_status(route))
@@ -142,6 +145,7 @@ async def test_counts_arrive_under_their_names() -> None:
     assert settled == {"delivered": 50, "dead_lettered": 20, "dropped": 7, "returned": 10}
     assert values(samples, "routerd_messages_dropped_total", "reason")["filtered"] == 6
     assert value(samples, "routerd_inflight_messages", route="telemetry") == 13
+    assert value(samples, "routerd_inflight_limit", route="telemetry") == 500
     assert value(samples, "routerd_route_restarts_total", route="telemetry") == 3
     late = value(samples, "routerd_mqtt_late_acknowledgements_total", route="telemetry")
     assert late == 4
@@ -163,12 +167,20 @@ async def test_each_sink_has_its_own_outcomes() -> None:
     }
 
 
+async def test_each_sink_says_if_the_source_waits_for_it() -> None:
+    samples = await scrape(a_status(a_route()))
+    required = values(samples, "routerd_sink_required", "sink")
+    assert required == {"kafka:telemetry": 1, "group:/live/{device}": 0}
+
+
 async def test_two_sinks_with_one_address_are_one_series() -> None:
     route = a_route()
     route.sinks.append(SinkStatus("kafka:telemetry", required=False, counts=SinkCounts(2, 2)))
     samples = await scrape(a_status(route))
     labels = {"route": "telemetry", "sink": "kafka:telemetry", "outcome": "delivered"}
     assert value(samples, "routerd_sink_messages_total", **labels) == 9
+    required = values(samples, "routerd_sink_required", "sink")
+    assert required["kafka:telemetry"] == 1
 
 
 @pytest.mark.parametrize("state", get_args(RouteState))
