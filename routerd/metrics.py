@@ -204,6 +204,11 @@ def _edge_families(status: DaemonStatus) -> Iterable[Metric]:
         "Acknowledgements that came after their connection had closed.",
         mqtt, lambda route: route.late_acks,
     )  # fmt: skip
+    yield _of_routes(
+        "routerd_mqtt_sessions_lost", "counter",
+        "Sessions that the broker had forgotten, with all that it had queued.",
+        mqtt, lambda route: route.sessions_lost,
+    )  # fmt: skip
     connections = Metric("routerd_ws_connections", "WebSocket clients connected.", "gauge")
     for path, count in status.ws_connections().items():
         _add(connections, count, path=path)

@@ -82,6 +82,7 @@ class RouteStatus:
         reason: why it is in its state, in words; empty if there is nothing to say.
         since: when it came into this state, seconds since 1970.
         mqtt_connected: None for a route without MQTT.
+        sessions_lost: how often the broker had forgotten the session that it kept for the route.
         late_acks: acknowledgements that came after their connection had closed.
         reordered: messages that a refused batch made arrive after their successors.
         oldest: `trio.current_time()` of the oldest message in flight, or None.
@@ -102,6 +103,7 @@ class RouteStatus:
     inflight_bytes: int = 0
     durations: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
     restarts: int = 0
+    sessions_lost: int = 0
     late_acks: int = 0
     reordered: int = 0
     mqtt_connected: bool | None = None

@@ -88,7 +88,7 @@ def test_a_topic_that_is_not_utf8_has_no_levels() -> None:
         ("a/{}", "no capture"),
         ("a/{1x}", "no capture"),
         ("a/{ä}", "no capture"),
-        ("{x}/{x}", "{x} twice"),
+        ("{x}/{x}", "`{x}` twice"),
         ("$share", "$share/GROUP/FILTER"),
         ("$share/g/", "$share/GROUP/FILTER"),
         ("$share/+/a", "plain text"),
@@ -179,14 +179,14 @@ def test_a_path_captures_decoded_segments(
 @pytest.mark.parametrize(
     ("pattern", "part"),
     [
-        ("", "a path begins with /"),
-        ("chat", "a path begins with /"),
-        ("/a?b", "before the ?"),
-        ("/{x}?b=1", "before the ?"),
+        ("", "a path begins with `/`"),
+        ("chat", "a path begins with `/`"),
+        ("/a?b", "before the `?`"),
+        ("/{x}?b=1", "before the `?`"),
         ("/%ff", "not UTF-8"),
         ("/a-{x}", "a whole segment"),
         ("/{r#}/a", "the last segment"),
-        ("/{x}/{x}", "{x} twice"),
+        ("/{x}/{x}", "`{x}` twice"),
     ],
 )
 def test_an_illegal_path_is_refused_in_a_sentence(pattern: str, part: str) -> None:
@@ -244,8 +244,8 @@ def test_a_group_is_a_template_for_each_segment() -> None:
 @pytest.mark.parametrize(
     ("path", "part"),
     [
-        ("/a/+", "+ stands for many"),
-        ("/a?b", "before the ?"),
+        ("/a/+", "`+` stands for many"),
+        ("/a?b", "before the `?`"),
         ("/%ff", "not UTF-8"),
         ("/a-{rest#}", "a whole segment"),
         ("/{x", "never closed"),

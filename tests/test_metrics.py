@@ -46,6 +46,7 @@ DESIGN = {
     "routerd_route_restarts_total": {"route"},
     "routerd_mqtt_connected": {"route"},
     "routerd_mqtt_late_acknowledgements_total": {"route"},
+    "routerd_mqtt_sessions_lost_total": {"route"},
     "routerd_connection_up": {"connection"},
     "routerd_ws_connections": {"path"},
     "routerd_ws_closed_total": {"code"},
@@ -136,6 +137,7 @@ async def test_counts_arrive_under_their_names() -> None:
     route = a_route()
     route.received, route.delivered, route.dead_lettered, route.returned = 100, 50, 20, 10
     route.inflight, route.restarts, route.late_acks, route.reordered = 13, 3, 4, 5
+    route.sessions_lost = 2
     route.inflight_limit = 500
     route.drop(6, "filtered")
     route.drop(1, "shutdown")
@@ -147,6 +149,7 @@ async def test_counts_arrive_under_their_names() -> None:
     assert value(samples, "routerd_inflight_messages", route="telemetry") == 13
     assert value(samples, "routerd_inflight_limit", route="telemetry") == 500
     assert value(samples, "routerd_route_restarts_total", route="telemetry") == 3
+    assert value(samples, "routerd_mqtt_sessions_lost_total", route="telemetry") == 2
     late = value(samples, "routerd_mqtt_late_acknowledgements_total", route="telemetry")
     assert late == 4
     assert value(samples, "routerd_messages_reordered_total", route="telemetry") == 5

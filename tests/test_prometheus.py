@@ -27,7 +27,7 @@ from tests.rig.waiting import wait_until
 ROOT = Path(__file__).parent.parent
 ETC = ROOT / "etc" / "prometheus"
 CASES = ROOT / "tests" / "prometheus"
-SILENT_REASONS = {"filtered", "shutdown"}
+SILENT_REASONS = {"filtered", "shutdown", "session_lost"}
 """Drops that are meant; alerts.yml says why of each."""
 
 TABLE = """

@@ -171,6 +171,17 @@ async def test_a_route_stands_at_a_message_and_heals_by_itself(
     assert "route goes on: its message went through route=fake after_s=240" in caplog.text
 
 
+async def test_a_route_that_stands_tells_whether_only_another_table_helps() -> None:
+    for reason in ("rejected", "unroutable"):
+        async with running() as bench:
+            bench.sink.confirms_at_once = True
+            bench.sink.refuses[b"bad"] = DeliveryFailed("no", reason=reason)
+            bench.source.put(b"bad")
+            await settled()
+            assert bench.status.standing is not None
+            assert bench.status.standing.reason == reason
+
+
 async def test_a_standing_message_is_returned_when_the_connection_breaks(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -179,7 +179,8 @@ def test_a_reference_that_leads_nowhere_is_said() -> None:
     assert section.secret("l") is None
     missing, wrong = said(section)
     assert missing == (
-        "`k` of [t] takes /nowhere/none, which can't be read: No such file or directory"
+        "`k` of [t] takes /nowhere/none, which can't be read: No such file or directory; "
+        "name a file that routerd may read"
     )
     assert wrong.startswith("`l` of [t] must be a table with one key, { file =")
 

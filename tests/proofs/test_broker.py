@@ -83,6 +83,7 @@ def test_a_session_that_is_lost_is_named_and_what_we_held_is_delivered(
     _wait_inflight(routerd, HELD)
     mosquitto.restart(forgets=True)
     routerd.wait_event("the broker lost our session: what it had queued is gone")
+    assert routerd.metric("routerd_mqtt_sessions_lost_total", route="telemetry") == 1
     kafka.thaw()
     wait_running(routerd)
     _publish(mosquitto, messages[HELD:])

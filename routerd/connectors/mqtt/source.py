@@ -137,7 +137,7 @@ class MqttSource:
     ) -> None:
         self._status.waits_for = f"CONNACK from {self._where}"
         connack = await self._session.connect(client, link)
-        self._losses = self._memory.losses
+        self._losses = self._status.sessions_lost = self._memory.losses
         mailbox.past_known()
         self._link = link
         self._status.mqtt_connected = True
