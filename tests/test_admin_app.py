@@ -152,6 +152,8 @@ async def test_the_status_has_all_facts(http: httpx.AsyncClient, status: DaemonS
     found = (await http.get("/status.json")).json()
     assert found["version"] == "1.2.3"
     assert found["uptime_seconds"] >= 0
+    assert 0 <= found["heartbeat_age_seconds"] < 60
+    assert found["loop_lag_seconds"] is None
     assert found["listening"] == {"admin": status.listening["admin"]}
     assert found["connections"] == [{"key": "kafka", "address": "kafka-1:9092", "trouble": "away"}]
     telemetry = found["routes"][0]
@@ -191,6 +193,7 @@ async def test_a_route_that_stands_says_at_which_message(
         "topic": "sensors/7",
         "size": 12,
         "error": "topic `telemetry` doesn't exist",
+        "drop_reason": "rejected",
         "since": "2023-11-14T22:13:20.000Z",
     }
 

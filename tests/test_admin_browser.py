@@ -67,17 +67,33 @@ def test_it_renews_itself_and_leaves_alone_what_has_not_changed(
     routerd = start_routerd(table("lobby") + BROKEN)
     page.goto(url_of(routerd))
     expect(page.locator("#verdict")).to_have_text("1 of 2 routes is being tried again: broken.")
-    page.evaluate("document.querySelector('#r0').mark = document.querySelector('#facts').mark = 1")
+    page.evaluate("for (const id of ['r0', 'r1', 'facts']) document.getElementById(id).mark = id")
     before = page.inner_text("#facts")
     page.fill("#filter", "broken")
     expect(page.locator("#r0")).to_be_hidden()
     restarts = page.inner_text("#r1 [data-label=restarts]")
     expect(page.locator("#facts")).not_to_have_text(before, timeout=15_000)
     expect(page.locator("#r1 [data-label=restarts]")).not_to_have_text(restarts, timeout=15_000)
-    assert page.evaluate("document.querySelector('#facts').mark") is None  # renewed
+    for each in ("r0", "r1", "facts"):  # the same nodes
+        assert page.evaluate("id => document.getElementById(id).mark", each) == each
     expect(page.locator("#r0")).to_be_hidden()  # the filter holds
+    expect(page.locator("#shown")).to_have_text("1 of 2")
     assert page.input_value("#filter") == "broken"
     assert page.evaluate("document.activeElement.id") == "filter"
+
+
+def test_the_place_on_the_page_and_the_selection_stay(
+    start_routerd: StartRouterd, page: Page
+) -> None:
+    routerd = start_routerd(table(*(f"route-{n}" for n in range(40))))
+    page.goto(url_of(routerd))
+    before = page.inner_text("#r30 .state")
+    page.evaluate("scrollTo(0, 1000)")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#r30 .promise'))")
+    expect(page.locator("#r30 .state")).not_to_have_text(before, timeout=15_000)
+    assert page.evaluate("scrollY") == 1000
+    selected = page.evaluate("getSelection().toString()")
+    assert selected == "at most once: WebSocket, no required sink"
 
 
 def test_those_in_trouble_come_first_whenever_that_is(
@@ -97,12 +113,33 @@ def test_it_says_that_routerd_is_away_and_recovers(start_routerd: StartRouterd, 
     page.goto(url_of(routerd))
     expect(page.locator("#away")).to_be_hidden()
     routerd.kill()
-    expect(page.locator("#away")).to_contain_text("does not answer since", timeout=15_000)
+    expect(page.locator("#away")).to_contain_text("has not answered since", timeout=15_000)
     expect(page.locator("#r0")).to_contain_text("lobby")
     routerd.config_path.write_text(table("lobby", "annex", port=port))
     routerd.start()
     expect(page.locator("#away")).to_be_hidden(timeout=15_000)
     expect(page.locator("#r1")).to_contain_text("annex")
+
+
+def test_an_answer_that_is_no_status_page_is_told_from_silence(
+    start_routerd: StartRouterd, page: Page
+) -> None:
+    routerd = start_routerd(table("lobby"))
+    page.goto(url_of(routerd))
+    page.route(url_of(routerd), lambda asked: asked.fulfill(body="a proxy"))
+    expect(page.locator("#away")).to_contain_text("has answered 200 instead", timeout=15_000)
+    expect(page.locator("#r0")).to_contain_text("lobby")
+
+
+def test_another_version_of_routerd_is_shown_by_its_own_script(
+    start_routerd: StartRouterd, page: Page
+) -> None:
+    routerd = start_routerd(table("lobby"))
+    page.goto(url_of(routerd))
+    version = page.locator("html").get_attribute("data-version")
+    with page.expect_navigation(timeout=15_000):
+        page.evaluate("document.documentElement.dataset.version = '0'")
+    assert page.locator("html").get_attribute("data-version") == version
 
 
 def test_it_is_readable_without_javascript(start_routerd: StartRouterd, browser: Browser) -> None:

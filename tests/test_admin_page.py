@@ -75,8 +75,8 @@ async def test_all_that_is_known_of_a_route_is_there() -> None:
     route.oldest = lambda: since
     text = await shown(route)
     for each in (
-        "telemetry", "● running", "mqtt:sensors/{device}", "kafka:telemetry", "1 failed",
-        "group:/live/{device}", "PUBACK after kafka:telemetry", "1\u202f234\u202f567",
+        "telemetry", "● running", "mqtt:sensors/{device}", "kafka:telemetry 7 delivered, 1 failed",
+        "group:/live/{device} 5 delivered", "PUBACK after kafka:telemetry", "1\u202f234\u202f567",
         "12 of 2\u202f000", "4 s", "last error: lost the broker", "4 filtered",
         "waits for the broker at b:1883",
     ):  # fmt: skip
@@ -86,13 +86,38 @@ async def test_all_that_is_known_of_a_route_is_there() -> None:
 async def test_a_route_that_stands_says_at_which_message_and_what_to_do() -> None:
     route = a_route("telemetry")
     route.standing = Standing("sensors/7", 1536, "the topic is missing: create it", 0.0)
-    route.next_try_at = time.time() + 59.9
     text = await shown(route, a_route("chat"))
     assert "1 of 2 routes needs you: telemetry." in text
     assert "Stands at a message of 1.5 KiB from sensors/7 since" in text
     assert "the topic is missing: create it" in text
-    assert "every 60 s, next in 59 s, and goes on" in text
+    assert "offered again by itself, and the route goes on once it is taken" in text
     assert 'on_error = "drop"' in text
+
+
+async def test_a_window_that_its_bytes_fill_says_so() -> None:
+    route = a_route("telemetry")
+    route.inflight_bytes = 60 << 20
+    assert "in flight: 60.0 MiB of 64.0 MiB" in await shown(route)
+
+
+async def test_a_message_that_no_table_line_can_route_asks_for_another_table() -> None:
+    route = a_route("telemetry")
+    error = "`{.id}` has no value: it is missing or null"
+    route.standing = Standing("sensors/7", 1, error, 0.0, reason="unroutable")
+    text = await shown(route)
+    assert f"{error} What to do: only another table can route it." in text
+    assert "Then restart routerd; the broker gives the message again." in text
+    assert "offered again" not in text
+
+
+async def test_a_route_that_stands_and_lost_its_broker_says_both() -> None:
+    route = a_route("telemetry")
+    route.standing = Standing("sensors/7", 1, "the topic is missing: create it", 0.0)
+    route.enter("backoff", reason="b:1883 refused the connection", next_try_at=time.time() + 59.9)
+    text = await shown(route)
+    assert "the topic is missing: create it" in text
+    assert "b:1883 refused the connection It is tried again by itself, next in 59 s." in text
+    assert text.count("b:1883") == 1
 
 
 async def test_a_route_that_is_tried_again_says_why_and_when() -> None:
@@ -144,6 +169,22 @@ async def test_those_in_trouble_come_first_and_the_rest_as_in_the_table() -> Non
     assert re.findall(rb'<th scope="row">(\w)</th>', html) == [b"e", b"d", b"a", b"b", b"c"]
 
 
+async def test_a_route_that_waits_comes_before_those_that_run_well() -> None:
+    routes = [a_route("a"), a_route("b")]
+    routes[1].waits_for = "the broker"
+    html = await Page(DaemonStatus("1", routes=routes), History(DaemonStatus("1"))).render()
+    assert re.findall(rb'<th scope="row">(\w)</th>', html) == [b"b", b"a"]
+
+
+async def test_a_connection_that_no_route_waits_for_is_not_all_well_either() -> None:
+    status = DaemonStatus("1", routes=[a_route("a"), a_route("b")])
+    status.connections = [
+        ConnectionStatus("kafka", "a:1"),
+        ConnectionStatus("kafka.audit", "b:1", lambda: "no broker can be reached"),
+    ]
+    assert "All 2 routes run, but kafka.audit has trouble." in (await render(status)).text
+
+
 async def test_connections_groups_and_paths_are_listed() -> None:
     status = DaemonStatus(
         "1.2.3",
@@ -161,7 +202,7 @@ async def test_connections_groups_and_paths_are_listed() -> None:
         "mqtt mqtts://broker:8883 ● no trouble known",
         "kafka kafka-1:9092 ✕ no broker can be reached",
         "/chat/{room} 1\u202f234", "group:/live 7",
-        "3 closed by us with 4408", "2 refused with 404",
+        "3 closed by us with 4408 (too slow)", "2 refused with 404 (Not Found)",
     ):  # fmt: skip
         assert each in text
 
@@ -276,6 +317,29 @@ async def test_500_routes_are_rendered_in_slices() -> None:
     assert turns >= 20
 
 
+async def test_a_route_that_changes_meanwhile_is_shown_as_it_was_at_one_moment() -> None:
+    status = DaemonStatus("1.2.3", routes=[a_route(f"route-{n}") for n in range(300)])
+    page = Page(status, History(status))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fall_and_rise, status.routes)
+        await trio.lowlevel.checkpoint()
+        html = await page.render()
+        nursery.cancel_scope.cancel()
+    stands = html.count(b"<b>Stands at a message</b>")
+    assert 0 < stands < 300
+    assert html.count(b"\xe2\x9c\x95 failed</span>") == html.count(b">2 rejected<") == stands
+
+
+async def fall_and_rise(routes: list[RouteStatus]) -> None:
+    """At each turn every route comes to stand at a message, or goes on."""
+    while True:
+        for route in routes:
+            falls = route.standing is None
+            route.standing = Standing("a/b", 1, "no", 0.0) if falls else None
+            route.dropped = {"rejected": 2} if falls else {}
+        await trio.lowlevel.checkpoint()
+
+
 # --- the sparkline
 
 
@@ -285,6 +349,17 @@ def test_nothing_draws_no_line() -> None:
 
 
 def test_the_newest_is_at_the_right_and_the_most_at_the_top() -> None:
-    assert sparkline([0.0, 5.0, 10.0]).split(" ") == ["264,29", "267,15", "270,1"]
+    assert sparkline([0.0, 5.0, 10.0]).split(" ") == ["261,29", "264,15", "267,1"]
     assert len(sparkline([1.0] * 90).split(" ")) == 90
     assert sparkline([1.0] * 90).startswith("0,1 ")
+
+
+async def test_the_sparkline_says_its_height_in_words(autojump_clock: MockClock) -> None:
+    status = DaemonStatus("1.2.3", routes=[a_route("a")])
+    history = History(status)
+    history.sample()
+    for status.routes[0].delivered in (3000, 3010):
+        await trio.sleep(2)
+        history.sample()
+    text = read(await Page(status, history).render()).text
+    assert "messages a second in the last 3 minutes: at most 1\u202f500" in text

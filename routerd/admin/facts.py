@@ -120,6 +120,7 @@ def _counts(route: RouteStatus) -> Facts:
             None if oldest is None else round(max(0.0, trio.current_time() - oldest), 3)
         ),
         "late_acknowledgements": route.late_acks,
+        "sessions_lost": route.sessions_lost,
         "reordered": route.reordered,
     }
 

@@ -63,17 +63,21 @@ function renewRoutes(page) {
   show();
 }
 
+// Shows what was fetched; false if it is something else, as from a proxy.
 function take(html) {
   const page = new DOMParser().parseFromString(html, "text/html");
-  if (page.documentElement.dataset.version !== document.documentElement.dataset.version) {
+  const version = page.documentElement.dataset.version;
+  if (version === undefined) return false;
+  if (version !== document.documentElement.dataset.version) {
     location.reload(); // another routerd may come with another script
-    return;
+    return true;
   }
   document.title = page.title;
   for (const id of ["verdict", "facts", "connections", "edge"]) {
     renew(document.getElementById(id), page.getElementById(id));
   }
   renewRoutes(page);
+  return true;
 }
 
 function tell(trouble) {
@@ -92,10 +96,7 @@ async function look() {
     const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(10000) });
     const html = await answer.text();
     trouble = `has answered ${answer.status} instead of this page`;
-    if (answer.ok) {
-      take(html);
-      trouble = "";
-    }
+    if (answer.ok && take(html)) trouble = "";
   } catch (error) {
     if (trouble !== SILENCE) console.error(error);
   }

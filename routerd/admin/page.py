@@ -152,32 +152,33 @@ def _rank(route: RouteStatus) -> tuple[int, bool]:
 def _verdict(status: DaemonStatus) -> tuple[Mood, str]:
     """Whether all is well, in one sentence."""
     routes = status.routes
+    if not routes:
+        return "uneasy", "No route has been opened yet."
+    if unrest := _unrest(routes):
+        return unrest
+    well = f"All {len(routes)} routes run" if len(routes) > 1 else "The one route runs"
+    if down := [connection.key for connection in status.connections if connection.trouble()]:
+        return "uneasy", f"{well}, but {_named(down)} {_verb(down, 'has', 'have')} trouble."
+    return "well", f"{well}."
+
+
+def _unrest(routes: list[RouteStatus]) -> tuple[Mood, str] | None:
+    """The worst that can be said of some routes, if there is anything."""
     whole = f"{len(routes)} routes"
     if failed := [route.name for route in routes if route.state == "failed"]:
-        return (
-            "ill",
-            f"{len(failed)} of {whole} {_verb(failed, 'needs', 'need')} you: {_named(failed)}.",
-        )
+        verb = _verb(failed, "needs", "need")
+        return "ill", f"{len(failed)} of {whole} {verb} you: {_named(failed)}."
     if again := [route.name for route in routes if route.state == "backoff"]:
         verb = _verb(again, "is", "are")
         return "uneasy", f"{len(again)} of {whole} {verb} being tried again: {_named(again)}."
     if late := [route.name for route in routes if route.state != "running"]:
-        return (
-            "uneasy",
-            f"{len(late)} of {whole} {_verb(late, 'does', 'do')} not run: {_named(late)}.",
-        )
+        verb = _verb(late, "does", "do")
+        return "uneasy", f"{len(late)} of {whole} {verb} not run: {_named(late)}."
     if waiting := [route.name for route in routes if route.waiting]:
         verb = _verb(waiting, "waits", "wait")
-        return (
-            "uneasy",
-            f"All run, {len(waiting)} of {whole} {verb} for something: {_named(waiting)}.",
-        )
-    if not routes:
-        return "uneasy", "No route has been opened yet."
-    well = f"All {whole} run" if len(routes) > 1 else "The one route runs"
-    if down := [connection.key for connection in status.connections if connection.trouble()]:
-        return "uneasy", f"{well}, but {_named(down)} {_verb(down, 'has', 'have')} trouble."
-    return "well", f"{well}."
+        said = f"All run, {len(waiting)} of {whole} {verb} for something: {_named(waiting)}."
+        return "uneasy", said
+    return None
 
 
 def _verb(names: list[str], one: str, several: str) -> str:

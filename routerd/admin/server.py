@@ -50,7 +50,7 @@ async def open_admin(status: DaemonStatus, *, host: str, port: int) -> AsyncGene
         status.listening["admin"] = address
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(history.run, name="admin history")
+                await nursery.start(history.run, name="admin history")
                 yield
                 nursery.cancel_scope.cancel()
         finally:
