@@ -163,12 +163,16 @@ def _refuse_options_of_the_daemon(context: click.Context) -> None:
             )
 
 
-def _say_problems(file: Path, error: ConfigError, *, as_json: bool = False) -> None:
+def _say_problems(
+    file: Path, error: ConfigError, *, as_json: bool = False, in_journal: bool = False
+) -> None:
     if as_json:
         _print(report.render_problems_json(str(file), error.problems))
         return
-    paint = paint_for(STDERR)
-    _print(report.render_problems(str(file), error.problems, paint=paint), to_stderr=True)
+    text = report.render_problems(str(file), error.problems, paint=paint_for(STDERR))
+    if in_journal:  # each line with the level of an error, lest `journalctl -p err` hide it
+        text = "\n".join(f"<3>{line}" for line in text.splitlines())
+    _print(text, to_stderr=True)
     if os.isatty(STDERR):  # scripts get the problems alone
         count = len(error.problems)
         _print(f"{count} problem{'s' * (count > 1)} to mend", to_stderr=True)
@@ -192,7 +196,8 @@ def _run_daemon(config: Path, log_format: LogFormat | None, log_level: log.LogLe
     try:
         table = load_table(config)
     except ConfigError as error:
-        _say_problems(config, error)
+        is_journal = (log_format or log.default_format()) == "journal"
+        _say_problems(config, error, in_journal=is_journal)
         return EXIT_CONFIG
     log.configure(log_format, log_level)
     for warning in table.warnings:

@@ -118,9 +118,9 @@ class Service:
         until = self._drains_until
         if until is not None and now < until + _AFTER_DRAIN:
             self._notifier.send(_extension())
-        if self._is_ready and (words := self._describe()) != self._words:
+        words = self._describe()
+        if self._is_ready and words != self._words and self._notifier.send(f"STATUS={words}"):
             self._words = words
-            self._notifier.send(f"STATUS={words}")
 
     def _describe(self) -> str:
         """The state of things in one line, as `systemctl status` shows it."""

@@ -318,6 +318,15 @@ def test_check_and_the_daemon_say_the_same_of_a_bad_table(write: Callable[[str],
 
 
 @pytest.mark.slow
+def test_in_the_journal_every_problem_has_the_level_of_an_error(
+    write: Callable[[str], Path],
+) -> None:
+    path = write(BAD)
+    plain, journal = routerd("check", path), routerd("--log-format", "journal", "--config", path)
+    assert journal.stderr.splitlines() == [f"<3>{line}" for line in plain.stderr.splitlines()]
+
+
+@pytest.mark.slow
 def test_check_gives_its_findings_as_json_too(write: Callable[[str], Path]) -> None:
     good = json.loads(routerd("check", "--format", "json", write(WORKS_ALONE)).stdout)
     assert (good["ok"], good["routes"][0]["name"]) == (True, "chat")

@@ -105,24 +105,56 @@ def test_a_full_socket_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptu
     assert len(caplog.records) == 1
 
 
-async def test_that_it_is_ready_is_said_again_until_it_is_heard(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as busy:
-        busy.bind(str(tmp_path / "busy"))
-        busy.setblocking(False)
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[socket.socket]:
+    """A service manager whose queue is full, at `busy`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "busy"))
+        listening.setblocking(False)
         notifier = Notifier(str(tmp_path / "busy"))
         while notifier.send("X=1"):
             pass
-        service = Service(notifier, DaemonStatus("1.2.3"))
-        service.ready()
-        service.beat()
-        for _ in range(5):
-            busy.recv(100)
-        service.beat()
-        heard = b""
-        with suppress(BlockingIOError):
-            while True:
-                heard += busy.recv(1000)
-        assert heard.count(b"READY=1") == 1
+        yield listening
+
+
+def heard(listening: socket.socket) -> bytes:
+    """All that waits in the queue."""
+    found = b""
+    with suppress(BlockingIOError):
+        while True:
+            found += listening.recv(1000) + b"\n"
+    return found
+
+
+async def test_that_it_is_ready_is_said_again_until_it_is_heard(
+    busy: socket.socket, tmp_path: Path
+) -> None:
+    service = Service(Notifier(str(tmp_path / "busy")), DaemonStatus("1.2.3"))
+    service.ready()
+    service.beat()
+    assert b"READY=1" not in heard(busy)
+    service.beat()
+    service.beat()
+    assert heard(busy).count(b"READY=1") == 1
+
+
+async def test_a_status_that_was_not_heard_is_said_again(
+    busy: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "_LOOK_EVERY", 0)
+    notifier = Notifier(str(tmp_path / "busy"))
+    route = a_route("a")
+    heard(busy)
+    service = Service(notifier, DaemonStatus("1.2.3", routes=[route]))
+    service.ready()
+    while notifier.send("X=1"):
+        pass
+    route.enter("backoff", reason="it is away")
+    service.beat()
+    assert b"it is away" not in heard(busy)
+    service.beat()
+    service.beat()
+    assert heard(busy).count(b"it is away") == 1
 
 
 # --- what is said

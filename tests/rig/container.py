@@ -123,7 +123,8 @@ class Container:
     def launch(self) -> None:
         """Starts it and doesn't wait."""
         command = [*self._crun(), "run", "--bundle", str(self._folder), self._id]
-        self.child = Child(command, name="crun", folder=self._folder)
+        # crun gives its standard streams to the container's user: /dev/null must not be one.
+        self.child = Child(command, name="crun", folder=self._folder, stdin=subprocess.PIPE)
 
     @property
     def log(self) -> str:
