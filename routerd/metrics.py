@@ -178,7 +178,7 @@ def _route_families(routes: list[RouteStatus]) -> Iterable[Metric]:
     yield duration
     yield state
     yield _of_routes(
-        "routerd_route_restarts", "counter", "Lives of the source after its first.",
+        "routerd_route_restarts", "counter", "How often the route fell after it had run.",
         routes, lambda route: route.restarts,
     )  # fmt: skip
 

@@ -59,7 +59,6 @@ class Route:
         self._whole = trio.CancelScope()
         self._is_pumping = False
         self._lives = trio.CancelScope()
-        self._lives_begun = 0
         self._in_hand: Batch | None = None
         self._deliveries: deque[Delivery] = deque()
         self._delivered = trio.Event()
@@ -109,8 +108,6 @@ class Route:
 
     async def _live(self, *, task_status: trio.TaskStatus[None]) -> None:
         """One life; what the last one left with the sinks goes on beside it."""
-        self.status.restarts = self._lives_begun
-        self._lives_begun += 1
         self._source = self._open_source()
         self._mailbox.begin_life()
         self.begun.set()
@@ -124,6 +121,8 @@ class Route:
             raise Unavailable("the source ended by itself")
 
     def _report(self, state: RouteState, reason: str, delay: float | None) -> None:
+        if delay is not None and self.status.life_state == "running":
+            self.status.restarts += 1  # not each try to connect: only what ran can fall
         next_try_at = None if delay is None else time.time() + delay
         self.status.enter(state, reason=reason, next_try_at=next_try_at)
         if delay is not None and self._mailbox.closing.is_set():

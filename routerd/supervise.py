@@ -78,10 +78,17 @@ async def supervise(life: Life, *, name: str, report: Report) -> None:
         reason = str(attempt.failure) or type(attempt.failure).__name__
         if isinstance(attempt.failure, Unavailable | Rejected):
             if reason not in told:  # one line for each thing that happens, not for each try
-                logger.warning(
-                    "route fell; is tried again until it is up route=%s retry_s=%.1f error=%r",
-                    name, delay, reason,
-                )  # fmt: skip
+                if refused:
+                    logger.error(
+                        "route is refused; mend what the error says, it is tried again meanwhile "
+                        "route=%s retry_s=%.1f error=%r",
+                        name, delay, reason,
+                    )  # fmt: skip
+                else:
+                    logger.warning(
+                        "route fell; is tried again until it is up route=%s retry_s=%.1f error=%r",
+                        name, delay, reason,
+                    )  # fmt: skip
         else:
             reason = f"bug in routerd: {type(attempt.failure).__name__}: {reason}"
             if reason not in told:

@@ -60,6 +60,25 @@ async def test_an_idle_connection_learns_that_kafka_is_back(
         assert (await output.deliver(numbered(1))).failures == {}
 
 
+async def test_a_route_waits_for_its_topic_until_it_is_there(
+    mockkafka: MockKafka, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("routerd.connectors.kafka.probe.FIRST_RETRY", 0.1)
+    async with open_kafka(mockkafka.bootstrap) as connection:
+        needs = open_output(connection, "chat")
+        best_effort = open_output(connection, "chat", required=False)
+        other = open_output(connection, "{device}")
+        connection.serve()
+        await wait_until(lambda: needs.status.waiting != "")
+        assert needs.status.waiting == "kafka topic: `chat` does not exist"
+        assert best_effort.status.waiting == other.status.waiting == ""
+        mockkafka.create_topic("chat", 1)
+        await wait_until(lambda: needs.status.waiting == "")
+    assert caplog.text.count("kafka topics are missing") == 1
+    assert "kafka topics are there now" in caplog.text
+
+
 @pytest.mark.kafka
 async def test_asking_for_a_topic_does_not_create_it(
     start_kafka: StartKafka, caplog: pytest.LogCaptureFixture

@@ -168,6 +168,9 @@ async def test_an_unknown_authority_needs_a_person(
         failure = await failure_of(MqttRoute(settings_for(transport, broker.port, stranger)))
     assert isinstance(failure, Rejected)
     assert f"the certificate of 127.0.0.1:{broker.port} is not trusted" in str(failure)
+    assert str(failure).endswith(
+        "; name the certificate of its authority as `ca` in the table of this connection"
+    )
 
 
 @pytest.mark.slow
@@ -186,6 +189,7 @@ async def test_a_certificate_for_another_name_needs_a_person(
         failure = await failure_of(MqttRoute(settings))
     assert isinstance(failure, Rejected)
     assert "is not trusted: Hostname mismatch" in str(failure)
+    assert "authority" not in str(failure)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from routerd.checks import Checks, Endpoint
 from routerd.config.connections import NAME, Connections
 from routerd.connectors.checks import CHECKS
-from routerd.findings import KeyPath, did_you_mean, kind_of, listed, quoted
+from routerd.findings import KeyPath, did_you_mean, kind_of, listed, nearest, quoted
 from routerd.section import Section
 
 _SCHEME_HINTS = {
@@ -65,9 +65,11 @@ def _endpoint(route: Section, key: str, value: object, path: KeyPath) -> Endpoin
             f"it belongs to the route: write it above [[route.{key}]], or outside the braces",
         )
         if "address" not in value:
+            slip = next((one for one in value if nearest(one, ["address"])), None)
             options.problem(
-                None,
-                f'`{key}` of {route.label} is a table without `address`; add address = "..."',
+                slip,
+                f"`{key}` of {route.label} is a table without `address`; "
+                + (f"`{slip}` is called `address`" if slip else 'add address = "..."'),
             )
             return None
         value = options.text("address")

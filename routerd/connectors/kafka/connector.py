@@ -123,7 +123,8 @@ class KafkaConnection:
         )
         self._sinks.append(sink)
         if output.topic.literal is not None:
-            self.probe.expect(output.topic.literal)
+            needs = route.status if output.required else None
+            self.probe.expect(output.topic.literal, needs)
         if output.required:
             self.reachability.watch(route.status, lambda: sink.oldest)
         return sink

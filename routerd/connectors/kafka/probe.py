@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from routerd.connectors.kafka.reachability import Reachability
+    from routerd.status import RouteStatus
 
 logger = logging.getLogger(__name__)
 
 ASK_EVERY: Final = 5.0
 """Seconds between two questions whether Kafka is back."""
 FIRST_RETRY, LAST_RETRY = 5.0, 60.0
-"""Seconds before topics are asked for again, when nobody answered."""
+"""Seconds before topics are asked for again, when nobody answered or some are missing."""
 PATIENCE: Final = 5.0
 """Seconds for the answer about one topic."""
 
@@ -48,20 +49,20 @@ class Probe:
         self._config = {**config, "enable.idempotence": False, "log_level": 0}
         self._connection = connection
         self._reachability = reachability
-        self._topics: dict[str, None] = {}
+        self._topics: dict[str, list[RouteStatus]] = {}
         self._all_known = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
 
-    def expect(self, topic: str) -> None:
-        """The table names this topic."""
-        self._topics[topic] = None
+    def expect(self, topic: str, route: RouteStatus | None) -> None:
+        """The table names this topic; `route`, if there is one, can't do without it."""
+        self._topics.setdefault(topic, []).extend([route] if route else [])
 
     def begin(self) -> None:
         """Every topic of the table is expected by now."""
         self._all_known.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Asks for the topics until they were answered, then after each outage; until cancelled."""
+        """Asks for the topics until all are there, then after each outage; until cancelled."""
         task_status.started()
         await self._all_known.wait()
         if self._topics:
@@ -72,16 +73,32 @@ class Probe:
                 self._reachability.confirmed()
 
     async def _look_for_topics(self) -> None:
-        delay = FIRST_RETRY
-        while (missing := await self._missing([*self._topics])) is None:
+        delay, told = FIRST_RETRY, False
+        while (missing := await self._missing([*self._topics])) != []:
+            if missing and not told:
+                told = True
+                logger.warning(
+                    "kafka topics are missing; create them: until then their messages can't be "
+                    "delivered connection=%s topics=%r",
+                    self._connection, listed(missing, mark=""),
+                )  # fmt: skip
+            if missing is not None:
+                self._tell_routes(missing)
             await trio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY)
-        if missing:
-            logger.warning(
-                "kafka topics are missing; create them: until then their messages can't be "
-                "delivered connection=%s topics=%r",
-                self._connection, listed(missing, mark=""),
-            )  # fmt: skip
+        self._tell_routes([])
+        if told:
+            logger.info("kafka topics are there now connection=%s", self._connection)
+
+    def _tell_routes(self, missing: Sequence[str]) -> None:
+        """Says in the status of each route which topic it waits for."""
+        key = f"{self._connection} topic"
+        for routes in self._topics.values():
+            for route in routes:
+                route.sinks_wait_for.pop(key, None)
+        for topic in missing:
+            for route in self._topics[topic]:
+                route.sinks_wait_for[key] = f"`{topic}` does not exist"
 
     async def _missing(self, topics: Sequence[str]) -> list[str] | None:
         """Which of these topics are not there; None if nobody answers."""

@@ -15,6 +15,7 @@ import trio
 
 from routerd.errors import Rejected, Unavailable
 
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # of OpenSSL's X509_V_ERR_*
 CONNECT_TIMEOUT = 10.0
 """Seconds for DNS, TCP, TLS and the WebSocket handshake together."""
 NEXT_ADDRESS_AFTER = 0.25
@@ -65,7 +66,14 @@ def connecting(host: str, port: int) -> Iterator[None]:
     except trio.TooSlowError:
         raise Unavailable(f"{where} does not answer within {CONNECT_TIMEOUT:g} s") from None
     except ssl.SSLCertVerificationError as exc:
-        raise Rejected(f"the certificate of {where} is not trusted: {exc.verify_message}") from exc
+        advice = (
+            ""
+            if exc.verify_code not in _UNKNOWN_AUTHORITY
+            else ("; name the certificate of its authority as `ca` in the table of this connection")
+        )
+        raise Rejected(
+            f"the certificate of {where} is not trusted: {exc.verify_message}{advice}"
+        ) from exc
     except ssl.SSLError as exc:
         raise tls_failure(where, exc) from exc
     except socket.gaierror as exc:

@@ -206,6 +206,12 @@ def _checked_url(section: Section, text: str, parts: SplitResult, *, scheme: Sch
             "topics stand in the routes",
         )
         return None
+    if scheme == "mqtt" and parts.port == PORTS["mqtts"]:
+        section.warn(
+            "url",
+            f"`url` of {section.label}: port {parts.port} is where brokers speak TLS, and mqtt:// "
+            "is without it; write mqtts:// unless this broker differs",
+        )
     path = parts.path or "/mqtt"
     return _Url(scheme, parts.hostname, parts.port or PORTS[scheme], path if over_http else "/mqtt")
 
