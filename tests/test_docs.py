@@ -2,15 +2,19 @@
 
 import ast
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from routerd.config.load import load_table
 from tests.docs_pages import DOCS, ROOT, anchors, blocks, links, pages, read, table
+from tests.rig.certs import Certs
 
 LONGEST = 300
 """Lines of a page."""
+ROUTE = '[[route]]\nname = "r"\nfrom = "mqtt:a"\nto = "log:a"\n'
+"""Added to a block that shows only a connection."""
 PAGES = ("connectors.md", "operating.md", "promises.md", "reference.md")
 
 _MACHINE = re.compile(r"(?<![\w.])/(?:tmp|work|home|root)\b")
@@ -84,10 +88,16 @@ def test_the_readme_leads_to_every_page() -> None:
     ],
 )
 def test_every_table_in_the_pages_loads_without_a_warning(
-    tmp_path: Path, name: str, block: str
+    tmp_path: Path, certs: Certs, monkeypatch: pytest.MonkeyPatch, name: str, block: str
 ) -> None:
+    shutil.copy(certs.ca, tmp_path / "ca.pem")
+    shutil.copy(certs.client.cert, tmp_path / "client.pem")
+    shutil.copy(certs.client.key, tmp_path / "client.key")
+    (tmp_path / "mqtt").write_text("hunter2\n")
+    (tmp_path / "mqtt").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     path = tmp_path / "routes.toml"
-    path.write_text(block, encoding="utf-8")
+    path.write_text(block if "[[route]]" in block else block + ROUTE, encoding="utf-8")
 
     assert not load_table(path).warnings, name
 
