@@ -75,9 +75,10 @@ async def test_all_that_is_known_of_a_route_is_there() -> None:
     route.oldest = lambda: since
     text = await shown(route)
     for each in (
-        "telemetry", "● running", "mqtt:sensors/{device}", "kafka:telemetry 7 delivered, 1 failed",
+        "telemetry", "● running", "mqtt:sensors/{device}",
+        "→ kafka:telemetry 7 delivered, 1 failed attempt ",
         "group:/live/{device} 5 delivered", "PUBACK after kafka:telemetry", "1\u202f234\u202f567",
-        "12 of 2\u202f000", "4 s", "last error: lost the broker", "4 filtered",
+        "12 of 2\u202f000", "4 s", "last trouble: lost the broker", "4 filtered",
         "waits for the broker at b:1883",
     ):  # fmt: skip
         assert each in text
@@ -88,10 +89,21 @@ async def test_a_route_that_stands_says_at_which_message_and_what_to_do() -> Non
     route.standing = Standing("sensors/7", 1536, "the topic is missing: create it", 0.0)
     text = await shown(route, a_route("chat"))
     assert "1 of 2 routes needs you: telemetry." in text
-    assert "Stands at a message of 1.5 KiB from sensors/7 since" in text
+    assert "Stands at a message of 1.5 KiB as it is to be sent, from sensors/7 since" in text
     assert "the topic is missing: create it" in text
     assert "offered again by itself, and the route goes on once it is taken" in text
     assert 'on_error = "drop"' in text
+
+
+async def test_only_what_fails_at_a_sink_that_is_not_required_is_shown_as_lost() -> None:
+    route = a_route("telemetry")
+    for sink in route.sinks:
+        sink.counts.failed = 4
+    page = await render(DaemonStatus("1.2.3", routes=[route]))
+    assert "kafka:telemetry 7 delivered, 4 failed attempts " in page.text
+    assert "group:/live/{device} 5 delivered, 4 failed " in page.text
+    assert page.tags.count("em") == 1
+    assert {("i", "title"), ("em", "title")} <= page.attributes
 
 
 async def test_a_window_that_its_bytes_fill_says_so() -> None:
@@ -105,6 +117,7 @@ async def test_a_message_that_no_table_line_can_route_asks_for_another_table() -
     error = "`{.id}` has no value: it is missing or null"
     route.standing = Standing("sensors/7", 1, error, 0.0, reason="unroutable")
     text = await shown(route)
+    assert "Stands at a message of 1 byte from sensors/7 since" in text  # as it came
     assert f"{error} What to do: only another table can route it." in text
     assert "Then restart routerd; the broker gives the message again." in text
     assert "offered again" not in text

@@ -39,6 +39,9 @@ def test_a_second_demo_has_ports_of_its_own() -> None:
     with open_demo() as first, open_demo() as second:
         assert first.url != second.url
         for demo in (first, second):
+            says_so = "port 8801 is taken, perhaps by another demo" in demo.child.stdout
+            assert says_so is (":8801/" not in demo.url)
+        for demo in (first, second):
             demo.wait_facts(has_begun, "readings in Kafka")
         for demo in (first, second):
             demo.press_ctrl_c()

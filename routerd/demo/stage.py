@@ -159,13 +159,16 @@ async def _show_rates(scene: Scene) -> None:
 
 
 def _say_where_to_look(scene: Scene, page: str, seconds: float | None) -> None:
+    elsewhere, port = "", page.rpartition(":")[2]
+    if port != str(PAGE_PORT):
+        elsewhere = f"\n  port {PAGE_PORT} is taken, perhaps by another demo; this one is on {port}"
     end = "Ctrl-C stops it." if seconds is None else f"It ends after {seconds:g} s, or by Ctrl-C."
     listening = scene.status.listening
     ws, admin, buses = listening["ws"], listening["admin"], len(scene.ledger.accounts)
     click.echo(
         f"""routerd demo: {buses} buses -> MQTT -> routerd -> Kafka and browsers
 
-  open http://{page}/ in two windows
+  open http://{page}/ in two windows{elsewhere}
 
   routes and states   http://{admin}/
   metrics             http://{admin}/metrics

@@ -9,6 +9,7 @@ const make = (tag, className, text) => {
   return made;
 };
 const shown = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
+const counted = (number, what) => `${shown(number)} ${what}${number === 1 ? "" : "s"}`;
 
 // --- what is so, asked every second
 
@@ -84,7 +85,7 @@ function showBroker(id, isUp, name) {
 function topicBox(topic) {
   const box = make("div", "topic");
   const head = make("h3");
-  head.append(make("code", "", topic.name), ` ${shown(topic.count)} records`);
+  head.append(make("code", "", topic.name), ` ${counted(topic.count, "record")}`);
   const list = make("ol", "records");
   list.dataset.topic = topic.name;
   list.append(...topic.newest.slice(0, topic.name === "chat" ? 4 : 8).map(recordRow));
@@ -114,7 +115,7 @@ function routeRow(route) {
   const counts = make("span", "small");
   counts.append(` ${shown(route.inflight)} in flight, restarted `, restarts, route.restarts === 1 ? " time" : " times");
   head.append(counts);
-  row.append(head, make("div", "what", `${route.source} → ${route.sinks.join(", ")}`));
+  row.append(head, make("div", "what", `${route.source} →\u00a0${route.sinks.join(", ")}`));
   for (const why of reasons(route)) row.append(make("div", "why", why));
   return row;
 }
@@ -261,7 +262,7 @@ function follow(name) {
   line.firstChild.textContent = "";
   const onMessage = (data) => {
     count += 1;
-    get("follow").lastChild.textContent = `: ${shown(count)} messages, the bytes that the bus sent. They come by the route that waits for Kafka.`;
+    get("follow").lastChild.textContent = `: ${counted(count, "message")}, the bytes that the bus sent, by the route that waits for Kafka.`;
     line.firstChild.textContent = String(data);
   };
   followed = { name, socket: listen(path, { onMessage }) };
