@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -188,8 +189,9 @@ def _print(text: str, *, to_stderr: bool = False) -> None:
     except BrokenPipeError:  # the reader has seen enough, as `head` does; click ends quietly
         raise
     except OSError as exc:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # lest the exit try it once more
-        raise click.ClickException(f"can't write to stdout: {exc.strerror}") from exc
+        name, fd = ("stderr", STDERR) if to_stderr else ("stdout", STDOUT)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), fd)  # lest the exit try it once more
+        raise click.ClickException(f"can't write to {name}: {exc.strerror}") from exc
 
 
 def _run_daemon(config: Path, log_format: LogFormat | None, log_level: log.LogLevel) -> int:
@@ -197,7 +199,9 @@ def _run_daemon(config: Path, log_format: LogFormat | None, log_level: log.LogLe
         table = load_table(config)
     except ConfigError as error:
         is_journal = (log_format or log.default_format()) == "journal"
-        _say_problems(config, error, in_journal=is_journal)
+        # A stderr that takes nothing must not turn the exit code into one that is tried again.
+        with suppress(OSError, click.ClickException):
+            _say_problems(config, error, in_journal=is_journal)
         return EXIT_CONFIG
     log.configure(log_format, log_level)
     for warning in table.warnings:

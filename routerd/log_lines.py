@@ -28,7 +28,7 @@ _LONGEST_VALUE = 4096
 _PAIR = re.compile(r'\s+([a-z][a-z0-9_]*)=("[^"]*"|[^\s"]+)\Z')
 _PLACEHOLDER = re.compile(r"%(?:%|[-#0 +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa])")
 # What ends a line, moves a cursor, or is no character at all.
-_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _BARE = re.compile(rf"[^\s\"=\\{_UNPRINTABLE}]+")
 _ESCAPED_IN_TEXT = re.compile(rf"[{_UNPRINTABLE}]")
 _ESCAPED_IN_QUOTES = re.compile(rf"[\"\\{_UNPRINTABLE}]")

@@ -108,9 +108,9 @@ class Route:
 
     async def _live(self, *, task_status: trio.TaskStatus[None]) -> None:
         """One life; what the last one left with the sinks goes on beside it."""
+        self.begun.set()  # also of a route that can't: the daemon does not wait for it
         self._source = self._open_source()
         self._mailbox.begin_life()
-        self.begun.set()
         try:
             await self._source.run(self._mailbox, task_status=task_status)
         finally:

@@ -125,6 +125,8 @@ class Service:
     def _describe(self) -> str:
         """The state of things in one line, as `systemctl status` shows it."""
         routes = self._status.routes
+        if self._drains_until is not None and trio.current_time() >= self._drains_until:
+            return "ending; what was left unconfirmed is in the log"
         if self._drains_until is not None:
             left = sum(route.inflight for route in routes)
             return f"draining, {left} messages left unconfirmed"

@@ -270,6 +270,17 @@ def test_a_full_disk_is_said(write: Callable[[str], Path]) -> None:
 
 
 @pytest.mark.slow
+def test_a_bad_table_is_78_though_nobody_can_be_told_why(write: Callable[[str], Path]) -> None:
+    command = [sys.executable, "-m", "routerd", "--config", str(write("[[route]]"))]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stderr=full, timeout=30, check=False).returncode == 78
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as broken:
+        assert subprocess.run(command, stderr=broken, timeout=30, check=False).returncode == 78
+
+
+@pytest.mark.slow
 def test_names_and_texts_that_the_terminal_has_no_letters_for(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.toml")
     path.write_text(WORKS_ALONE.replace("/chat/{room}", "/計測/{room}"), encoding="utf-8")

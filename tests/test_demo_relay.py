@@ -135,8 +135,10 @@ async def front(nursery: trio.Nursery) -> AsyncIterator[Relay]:
     ("head", "answered_by"),
     [
         (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"page"),
-        (b"GET /live HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n", b"websocket"),
-        (b"GET /live HTTP/1.1\r\nupgrade:WebSocket \r\nHost: h\r\n\r\n", b"websocket"),
+        (b"GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n", b"websocket"),
+        (b"GET / HTTP/1.1\r\nupgrade:WebSocket \r\nhost: 127.0.0.1:8801\r\n\r\n", b"websocket"),
+        (b"GET /live HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\n\r\n", b"page"),
+        (b"GET /live HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", b"page"),
         (b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", b"page"),
         (b"POST / HTTP/1.1\r\nHost: h\r\n\r\nupgrade: websocket\r\n", b"page"),
     ],
@@ -150,10 +152,11 @@ async def test_a_request_for_a_websocket_leads_to_routerd_and_all_others_to_the_
 
 async def test_a_head_may_come_in_pieces(front: Relay) -> None:
     async with await connect(front) as stream:
-        await stream.send_all(b"GET / HTTP/1.1\r\nUpgrade: web")
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: web")
         await trio.testing.wait_all_tasks_blocked()
         answer = await ask(stream, b"socket\r\n\r\n")
-        assert answer == b"websocket: GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"
+        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n"
+        assert answer == b"websocket: " + head
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n", b"x" * 20_000])

@@ -52,6 +52,7 @@ async def test_an_idle_connection_learns_that_kafka_is_back(
     mockkafka.down()
     async with open_kafka(mockkafka.bootstrap, reconnect_backoff_max_ms=200) as connection:
         output = open_output(connection, "quiet")
+        open_output(connection, "missing")  # which must not keep the rest from being asked
         connection.serve()
         await wait_until(lambda: connection.reachability.describe_trouble() != "")
         mockkafka.up()
@@ -87,9 +88,13 @@ async def test_asking_for_a_topic_does_not_create_it(
         return start_kafka(settings={"auto.create.topics.enable": "true"})
 
     broker = await trio.to_thread.run_sync(start)
-    for _ in range(2):
+    for gapless in (False, True):
         caplog.clear()
-        async with open_kafka(broker.bootstrap) as connection:
+        async with open_kafka(
+            broker.bootstrap,
+            allow_auto_create_topics=True,
+            enable_gapless_guarantee=gapless,
+        ) as connection:
             open_output(connection, "never-made")
             connection.serve()
             await wait_until(lambda: "never-made" in caplog.text)

@@ -309,6 +309,24 @@ async def test_a_source_that_fails_as_something_unexpected_is_restarted(
         assert bench.status.last_error == "reset by peer"
 
 
+async def test_a_route_that_cannot_even_open_its_source_has_begun_all_the_same() -> None:
+    """Else the daemon would wait for it, be ready for nobody, and hear no SIGTERM."""
+
+    def open_source() -> FakeSource:
+        raise OSError("no such thing")
+
+    route = Route(
+        fake_status(), open_source=open_source, outputs=[], shape=identity(), on_error="stop"
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(route.run)
+        with trio.fail_after(5):
+            await route.begun.wait()
+        await settled()
+        assert route.status.state == "backoff"
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_bug_in_a_sink_gives_the_batch_back_and_restarts_the_route(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

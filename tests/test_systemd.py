@@ -251,6 +251,31 @@ def test_a_bad_table_is_never_ready(manager: ServiceManager, start_routerd: Star
 
 
 @pytest.mark.slow
+def test_a_port_that_is_taken_is_never_ready(manager: ServiceManager) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        table = WEBSOCKET.replace("127.0.0.1:0", f"127.0.0.1:{port}", 1)
+        routerd = Routerd(table, env=manager.env)
+        try:
+            routerd.launch()
+            assert routerd.wait() == 1
+            assert manager.count("READY=1") == 0
+        finally:
+            routerd.close()
+
+
+async def test_after_the_drains_deadline_nothing_is_claimed_of_what_was_left(
+    manager: ServiceManager, autojump_clock: MockClock
+) -> None:
+    service = a_service(manager, a_route("a"))
+    service.ready()
+    service.stopping(drain_seconds=3)
+    await trio.sleep(4)
+    service.beat()
+    assert manager.status == "ending; what was left unconfirmed is in the log"
+
+
+@pytest.mark.slow
 def test_a_watchdog_of_half_a_second_is_patted_in_time(start_routerd: StartRouterd) -> None:
     with ServiceManager(watchdog_seconds=0.5) as manager:
         start_routerd(WEBSOCKET, env=manager.env)

@@ -69,7 +69,7 @@ def _endpoint(route: Section, key: str, value: object, path: KeyPath) -> Endpoin
             options.problem(
                 slip,
                 f"`{key}` of {route.label} is a table without `address`; "
-                + (f"`{slip}` is called `address`" if slip else 'add address = "..."'),
+                + (f"write `address` for `{slip}`" if slip else 'add address = "..."'),
             )
             return None
         value = options.text("address")

@@ -14,6 +14,8 @@ from routerd.demo.relay import Choose
 
 _HEAD_BYTES: Final = 16 << 10
 _HEAD_SECONDS: Final = 60.0
+# A page that has rebound its name to this address says that name: the page's server refuses it.
+_OURS: Final = re.compile(rb"\r\nhost:[ \t]*(127\.0\.0\.1|localhost)(:\d+)?[ \t]*\r\n", re.I)
 _UPGRADES: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 
 
@@ -22,8 +24,9 @@ def page_or_websocket(*, page: int, websocket: int) -> Choose:
 
     async def choose(stream: trio.SocketStream) -> tuple[int, bytes]:
         said = await _read_head(stream)
-        head, _, _ = said.partition(b"\r\n\r\n")
-        return (websocket if _UPGRADES.search(head + b"\r\n") else page), said
+        head = said.partition(b"\r\n\r\n")[0] + b"\r\n"
+        is_upgrade = _UPGRADES.search(head) and _OURS.search(head)
+        return (websocket if is_upgrade else page), said
 
     return choose
 

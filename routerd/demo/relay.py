@@ -15,6 +15,7 @@ import trio
 _HOST: Final = "127.0.0.1"
 _CHUNK: Final = 65_536
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_PAUSE_WHEN_EXHAUSTED: Final = 0.1  # seconds
 
 Choose = Callable[[trio.SocketStream], Awaitable[tuple[int, bytes]]]
 """Gives the port that a new connection leads to, and what was read of it to find that out."""
@@ -28,6 +29,8 @@ def always(port: int) -> Choose:
         return port, b""
 
     return choose
+
+
 
 
 class Relay:
@@ -96,6 +99,9 @@ class Relay:
         try:
             return await self._listener.accept()
         except trio.ClosedResourceError:
+            return None
+        except OSError:  # out of file descriptors; whoever waits is let in later
+            await trio.sleep(_PAUSE_WHEN_EXHAUSTED)
             return None
 
     async def _serve(self, client: trio.SocketStream) -> None:

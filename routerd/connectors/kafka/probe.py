@@ -29,6 +29,13 @@ ASK_EVERY: Final = 5.0
 """Seconds between two questions whether Kafka is back."""
 FIRST_RETRY, LAST_RETRY = 5.0, 60.0
 """Seconds before topics are asked for again, when nobody answered or some are missing."""
+_ONLY_ASKS: Final[Mapping[str, object]] = {
+    # Without these it asks for no producer id, which needs a right of its own.
+    "enable.idempotence": False,
+    "enable.gapless.guarantee": False,
+    "allow.auto.create.topics": False,  # whatever the table allows: asking must make nothing
+    "log_level": 0,
+}
 PATIENCE: Final = 5.0
 """Seconds for the answer about one topic."""
 
@@ -45,13 +52,12 @@ class Probe:
     def __init__(
         self, config: Mapping[str, object], *, connection: str, reachability: Reachability
     ) -> None:
-        # Without idempotence it asks for no producer id, which needs a right of its own.
-        self._config = {**config, "enable.idempotence": False, "log_level": 0}
+        self._config = {**config, **_ONLY_ASKS}
         self._connection = connection
         self._reachability = reachability
         self._topics: dict[str, list[RouteStatus]] = {}
         self._all_known = trio.Event()
-        self._limiter = trio.CapacityLimiter(1)
+        self._limiter = trio.CapacityLimiter(2)
 
     def expect(self, topic: str, route: RouteStatus | None) -> None:
         """The table names this topic; `route`, if there is one, can't do without it."""
@@ -62,11 +68,14 @@ class Probe:
         self._all_known.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Asks for the topics until all are there, then after each outage; until cancelled."""
+        """Asks for the topics until all are there, and after each outage; until cancelled."""
         task_status.started()
         await self._all_known.wait()
-        if self._topics:
-            await self._look_for_topics()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_for_topics)
+            nursery.start_soon(self._end_outages)
+
+    async def _end_outages(self) -> None:
         while True:
             await trio.sleep(ASK_EVERY)
             if self._reachability.is_forgotten and await self._missing([]) is not None:
@@ -126,10 +135,10 @@ _ANY_TOPIC: Final = "routerd-probe"
 
 
 def _is_missing(client: Producer, topic: str) -> bool:
-    """Whether Kafka knows no such topic. It creates none: `allow.auto.create.topics` is off.
+    """Whether Kafka knows no such topic. It creates none.
 
     Raises:
         KafkaException: nobody answers.
     """
-    error = client.list_topics(topic=topic, timeout=PATIENCE).topics[topic].error
-    return error is not None and error.code() in UNKNOWN_TOPIC
+    found = client.list_topics(topic=topic, timeout=PATIENCE).topics.get(topic)
+    return found is not None and found.error is not None and found.error.code() in UNKNOWN_TOPIC
