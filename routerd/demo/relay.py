@@ -31,8 +31,6 @@ def always(port: int) -> Choose:
     return choose
 
 
-
-
 class Relay:
     """Leads on what comes to `port`, while `run` runs and it is open.
 
