@@ -125,6 +125,8 @@ class Container:
         command = [*self._crun(), "run", "--bundle", str(self._folder), self._id]
         # crun gives its standard streams to the container's user: /dev/null must not be one.
         self.child = Child(command, name="crun", folder=self._folder, stdin=subprocess.PIPE)
+        if self.child.process.stdin is not None:
+            self.child.process.stdin.close()
 
     @property
     def log(self) -> str:
