@@ -129,6 +129,7 @@ class SinkFacts:
         spec: for the connector's `open_sink`.
         templates: whose references the source must have.
         takes_records: whether `key` and `headers` mean something there.
+        needs_type: whether it can't send a message that has no type.
         takes_slashes: whether its templates may come to several levels, with a / between them.
         losses: why what it confirmed may be lost.
         disorders: why it may repeat messages, or change their order.
@@ -138,16 +139,26 @@ class SinkFacts:
     required: bool
     templates: tuple[Template, ...]
     takes_records: bool = False
+    needs_type: bool = False
     takes_slashes: bool = True
     losses: tuple[Weakness, ...] = ()
     disorders: tuple[Weakness, ...] = ()
 
 
-def report_overlaps(inputs: Sequence[tuple[Endpoint, Pattern]]) -> None:
-    """Reports addresses of one `from` that take the same message, which could come twice."""
+def report_overlaps(
+    inputs: Sequence[tuple[Endpoint, Pattern]], *, kinds: Sequence[object] = ()
+) -> None:
+    """Reports addresses of one `from` that take the same message, which could come twice.
+
+    Args:
+        inputs: each address with its pattern.
+        kinds: the kind of messages that each of them takes, None: any; without them all of them.
+    """
+    kinds = kinds or [None] * len(inputs)
     for index, (endpoint, pattern) in enumerate(inputs):
-        for other, earlier in inputs[:index]:
-            if pattern.overlaps(earlier):
+        for earlier_index, (other, earlier) in enumerate(inputs[:index]):
+            both = {kinds[index], kinds[earlier_index]}
+            if (None in both or len(both) == 1) and pattern.overlaps(earlier):
                 endpoint.problem(
                     f"{quoted(endpoint.text)} overlaps {quoted(other.text)} of the same route, "
                     "which would get some messages twice; make one of them narrower, or a route "

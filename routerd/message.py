@@ -37,6 +37,7 @@ class Message(msgspec.Struct, gc=False):
         is_text: whether a WebSocket client sent it as text; None where the source has no
             such notion.
         origin: who sent it, where the source knows.
+        type: what its sender calls this kind of message, a number in digits; `{@type}`.
         document: the decoded JSON payload as far as the route looks into it; set by the route.
         time: when it was received, seconds since 1970; set by the route if it is asked for.
     """
@@ -46,5 +47,6 @@ class Message(msgspec.Struct, gc=False):
     token: int = 0
     is_text: bool | None = None
     origin: Origin | None = None
+    type: str | None = None
     document: object = None
     time: float = 0.0

@@ -253,6 +253,10 @@ def _header(path: tuple[str, ...]) -> Value:
     return lambda m: MISSING if m.origin is None else m.origin.headers.get(name, MISSING)
 
 
+def _type(path: tuple[str, ...]) -> Value:
+    return lambda message: MISSING if message.type is None else message.type
+
+
 def _never(path: tuple[str, ...]) -> Value:
     return lambda message: MISSING
 
@@ -263,8 +267,8 @@ _METADATA: dict[str, Callable[[tuple[str, ...]], Value]] = {
     "session": _session,
     "query": _query,
     "header": _header,
-    # No source of this version has them; the checks refuse such a table.
+    # No source of this version has one; the checks refuse such a table.
     "key": _never,
-    "type": _never,
+    "type": _type,
 }
 __all__ = ["MISSING", "NOT_JSON", "Renderer", "Scope", "encode_json"]

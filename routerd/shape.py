@@ -128,6 +128,7 @@ class Shape:
             message.token,
             None,  # the payload is no longer what its sender meant as text or binary
             message.origin,
+            message.type,
             message.document,
             message.time,
         )

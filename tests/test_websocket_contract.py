@@ -75,7 +75,7 @@ class PathCase:
         self.status = fake_status(inflight=20)
         pattern = parse_path_pattern("/in")
         context = context_of(self.status, patterns=[pattern])
-        self._open = house.connection.open_source(WebSocketSourceSpec((pattern,)), context)
+        self._open = house.connection.open_source(WebSocketSourceSpec(((pattern, None),)), context)
         self.client: RawClient | None = None
 
     def open(self) -> "Source":

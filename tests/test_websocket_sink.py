@@ -4,6 +4,7 @@ import pytest
 
 from routerd import groups as groups_module
 from routerd.address import Pattern, parse_group_path, parse_mqtt_pattern
+from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.groups import Groups
 from routerd.message import Message
@@ -14,10 +15,23 @@ from tests.test_groups import Recorder, running
 DEVICES = parse_mqtt_pattern("sensors/{device}/{rest#}")
 
 
-def open_sink(groups: Groups, path: str, *, pattern: Pattern = DEVICES) -> GroupSink:
+def open_sink(
+    groups: Groups,
+    path: str,
+    *,
+    pattern: Pattern = DEVICES,
+    codec: str = "raw",
+    kind: str | None = None,
+) -> GroupSink:
     segments = parse_group_path(path)
     scope = Scope([pattern], [reference for s in segments for reference in s.references])
-    return GroupSink(scope.compile_segments(segments), groups=groups, counts=SinkCounts())
+    return GroupSink(
+        scope.compile_segments(segments),
+        groups=groups,
+        counts=SinkCounts(),
+        codec=CODECS[codec],
+        kind=kind,
+    )
 
 
 def said(device: str = "42", payload: bytes = b"x", *, is_text: bool | None = None) -> Message:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -46,9 +46,23 @@ class House:
     nursery: trio.Nursery
     clients: list[RawClient] = field(default_factory=list)
 
-    def add_room(self, path: str, *, status: RouteStatus | None = None) -> "Room":
-        """A route whose clients hear what they say; it lives until the house closes."""
-        room = Room(self.connection, path, status or fake_status())
+    def add_room(
+        self,
+        path: str,
+        *,
+        status: RouteStatus | None = None,
+        kind: str | None = None,
+        sends: str | None = None,
+    ) -> "Room":
+        """A route whose clients hear what they say; it lives until the house closes.
+
+        Args:
+            path: that clients connect to.
+            status: of the route.
+            kind: takes only messages of this type.
+            sends: sends them as this type.
+        """
+        room = Room(self.connection, path, status or fake_status(), kind=kind, sends=sends)
         self.nursery.start_soon(room.run)
         return room
 
@@ -93,7 +107,15 @@ def context_of(
 class Room:
     """A route without a pump's rules: from its paths to the groups of the same paths."""
 
-    def __init__(self, connection: WebSocketConnection, path: str, status: RouteStatus) -> None:
+    def __init__(
+        self,
+        connection: WebSocketConnection,
+        path: str,
+        status: RouteStatus,
+        *,
+        kind: str | None = None,
+        sends: str | None = None,
+    ) -> None:
         self.status = status
         self.mailbox = Mailbox(status)
         self.heard: list[Message] = []
@@ -101,8 +123,8 @@ class Room:
         self.may_deliver.set()
         pattern, segments = parse_path_pattern(path), parse_group_path(path)
         context = context_of(status, patterns=[pattern], segments=segments)
-        self._open_source = connection.open_source(WebSocketSourceSpec((pattern,)), context)
-        group = GroupSinkSpec(f"group:{path}", segments)
+        self._open_source = connection.open_source(WebSocketSourceSpec(((pattern, kind),)), context)
+        group = GroupSinkSpec(f"group:{path}", segments, sends)
         self._sink = connection.open_sink(group, context, SinkCounts())
         self._life = trio.CancelScope()
 
@@ -128,12 +150,13 @@ class Room:
 
 
 @asynccontextmanager
-async def open_house() -> AsyncIterator[House]:
+async def open_house(*, codec: str = "raw", bad_frames: int = 10) -> AsyncIterator[House]:
     """A listener on a free port; `/echo` and `/echo/*` are rooms."""
     status = DaemonStatus("test")
     connector = WebSocketConnector()
+    listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames)
     async with trio.open_nursery() as nursery:
-        async with connector.open(SETTINGS, total_inflight=0, status=status) as connection:
+        async with connector.open(listener, total_inflight=0, status=status) as connection:
             port = int(status.listening["ws"].rpartition(":")[2])
             house = House(port, connection, status, nursery)
             house.add_room("/echo")

@@ -61,6 +61,7 @@ def read_route(route: Section, *, name: str, connections: Connections) -> RouteM
         return None
     references.check(source, endpoints)
     _warn_of_slashes(sinks, source)
+    _report_untyped(sinks, source)
     promise = promise_of(source, [(e.text, facts) for e, facts in sinks], on_error=on_error)
     if "to" in route and len(sinks) == len(
         _values(route.raw("to"))
@@ -203,6 +204,16 @@ def _warn_of_slashes(sinks: Sequence[tuple[Endpoint, SinkFacts]], source: Source
                     f"{quoted(endpoint.text)}: `{{{reference}}}` has a / between its levels, and "
                     "such a name will be refused; take one level"
                 )
+
+
+def _report_untyped(sinks: Sequence[tuple[Endpoint, SinkFacts]], source: SourceFacts) -> None:
+    """Reports sinks whose messages need a type, which those of the source don't have."""
+    for endpoint, facts in sinks:
+        if facts.needs_type and "type" not in source.metadata:
+            endpoint.problem(
+                f"{quoted(endpoint.text)} sends messages with a type, and what comes from `from` "
+                f"has none; write {quoted(endpoint.text + '#TYPE')[1:-1]}"
+            )
 
 
 # --- what becomes of messages

@@ -18,6 +18,8 @@ from routerd.checks import (
     refuse_required,
     report_overlaps,
 )
+from routerd.connectors.websocket.codecs import CODECS
+from routerd.connectors.websocket.codecs.codec import BadType, Codec
 from routerd.connectors.websocket.settings import (
     GroupSinkSpec,
     ListenerSettings,
@@ -38,7 +40,7 @@ HINTS = {
     "paths": 'paths stand in the routes: from = "ws:/PATH"',
 }
 _LATER = (
-    "codec", "codecs", "types", "type", "origins", "origin", "auth", "limits", "policy", "cert",
+    "types", "type", "origins", "origin", "auth", "limits", "policy", "cert",
     "cert_key", "max_message", "ping",
 )  # fmt: skip
 METADATA = frozenset({"session", "time", "query", "header"})
@@ -53,7 +55,7 @@ class WebSocketChecks:
 
     connector = "websocket"
     table = "ws"
-    keys = ("listen",)
+    keys = ("listen", "codec", "bad_frames")
     main_key = 'listen = "127.0.0.1:8800"'
 
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
@@ -63,8 +65,12 @@ class WebSocketChecks:
         host, port = section.listen("listen", default=("", 0))
         if "listen" not in section and not section.has_misspelt("listen", self.keys):
             section.problem(None, f"{section.label} has no `listen`; add {self.main_key}")
+        codec = section.choice("codec", [*CODECS], default="raw")
+        bad_frames = section.integer("bad_frames", least=1, most=1_000_000, default=10)
         section.finish()
-        return ListenerSettings(key, host, port) if host else None
+        if not host:
+            return None
+        return ListenerSettings(key, host, port, codec=codec, bad_frames=bad_frames)
 
     def listens_on(self, settings: object) -> tuple[str, int]:
         """Where it binds."""
@@ -75,16 +81,22 @@ class WebSocketChecks:
         self, endpoints: Sequence[Endpoint], *, settings: object | None, route: str
     ) -> SourceFacts | None:
         """Paths that clients send on."""
-        found = [(endpoint, self._path(endpoint)) for endpoint in endpoints]
-        paths = [(endpoint, pattern) for endpoint, pattern in found if pattern is not None]
-        report_overlaps(paths)
-        if len(paths) < len(endpoints):
+        codec = _codec_of(settings)
+        found = [(endpoint, self._path(endpoint, codec)) for endpoint in endpoints]
+        wanted = [(endpoint, one) for endpoint, one in found if one is not None]
+        report_overlaps(
+            [(endpoint, pattern) for endpoint, (pattern, _) in wanted],
+            kinds=[kind for _, (_, kind) in wanted],
+        )
+        if len(wanted) < len(endpoints):
             return None
-        patterns = tuple(pattern for _, pattern in paths)
-        return SourceFacts(WebSocketSourceSpec(patterns), patterns, METADATA, losses=(_NO_MEMORY,))
+        spec = WebSocketSourceSpec(tuple(one for _, one in wanted))
+        patterns = tuple(pattern for pattern, _ in spec.wanted)
+        metadata = METADATA | {"type"} if codec and codec.has_types else METADATA
+        return SourceFacts(spec, patterns, metadata, losses=(_NO_MEMORY,))
 
     @staticmethod
-    def _path(endpoint: Endpoint) -> Pattern | None:
+    def _path(endpoint: Endpoint, codec: Codec | None) -> tuple[Pattern, str | None] | None:
         endpoint.options.finish(hints={"qos": "that is MQTT's; remove it"})
         if endpoint.scheme == "group":
             endpoint.problem(
@@ -92,11 +104,12 @@ class WebSocketChecks:
                 f"members send comes from ws:{quoted(endpoint.rest)[1:-1]}"
             )
             return None
-        path = _without_type(endpoint)
-        if path is None:
+        split = _split_type(endpoint, codec)
+        if split is None:
             return None
+        path, kind = split
         try:
-            return parse_path_pattern(path)
+            return parse_path_pattern(path), kind
         except AddressError as exc:
             endpoint.problem(f"{quoted(endpoint.text)}: {exc}")
             return None
@@ -111,9 +124,11 @@ class WebSocketChecks:
                 f"group:{quoted(endpoint.rest)[1:-1]}"
             )
             return None
-        path = _without_type(endpoint)
-        if path is None:
+        codec = _codec_of(settings)
+        split = _split_type(endpoint, codec)
+        if split is None:
             return None
+        path, kind = split
         try:
             segments = parse_group_path(path)
         except (AddressError, TemplateError) as exc:
@@ -121,28 +136,53 @@ class WebSocketChecks:
             return None
         if not endpoint.insist(*segments):
             return None
-        return SinkFacts(GroupSinkSpec(endpoint.text, segments), required=False, templates=segments)
+        return SinkFacts(
+            GroupSinkSpec(split_fragment(endpoint.text)[0], segments, kind),
+            required=False,
+            templates=segments,
+            needs_type=bool(codec and codec.has_types and kind is None),
+        )
 
 
-def _without_type(endpoint: Endpoint) -> str | None:
-    """The path of an address; message types come later."""
+def _codec_of(settings: object | None) -> Codec | None:
+    """That of a listener; None if its table is wrong or missing, which is reported already."""
+    return None if settings is None else CODECS[cast("ListenerSettings", settings).codec]
+
+
+def _split_type(endpoint: Endpoint, codec: Codec | None) -> tuple[str, str | None] | None:
+    """The path of an address, and the type of messages behind its `#`; None if one is wrong."""
     path, fragment = split_fragment(endpoint.rest)
     if not path:
         endpoint.problem(f"{quoted(endpoint.text)} names no path; write {endpoint.scheme}:/PATH")
-        return None
-    if endpoint.scheme == "ws" and not path.startswith("/"):
+    elif endpoint.scheme == "ws" and not path.startswith("/"):
         shown = quoted(endpoint.rest)[1:-1]
         endpoint.problem(f"{quoted(endpoint.text)}: a path begins with `/`; write ws:/{shown}")
-        return None
-    if fragment is None:
-        return path
-    if not fragment:
+    elif fragment is None:
+        return path, None
+    elif not fragment:
         endpoint.problem(
             f"{quoted(endpoint.text)} ends in `#`; the rest of a path is written `{{rest#}}`"
         )
-    else:
+    elif fragment.startswith("@"):
         endpoint.problem(
-            f"{quoted(endpoint.text)}: message types, #{quoted(fragment)[1:-1]}, come with a later "
-            "version; write the path alone"
+            f"{quoted(endpoint.text)}: session events, #{quoted(fragment)[1:-1]}, come with a "
+            "later version; write the path alone"
         )
+    else:
+        return _with_type(endpoint, path, fragment, codec)
     return None
+
+
+def _with_type(
+    endpoint: Endpoint, path: str, fragment: str, codec: Codec | None
+) -> tuple[str, str | None] | None:
+    if codec is None:
+        return path, None
+    try:
+        return path, codec.read_type(fragment)
+    except BadType as exc:
+        endpoint.problem(
+            f"{quoted(endpoint.text)}: #{quoted(fragment)[1:-1]} is no message type of "
+            f"[{endpoint.connection}]; {exc}"
+        )
+        return None

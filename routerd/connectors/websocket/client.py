@@ -13,6 +13,7 @@ import trio
 import trio_websocket
 from wsproto.utilities import LocalProtocolError
 
+from routerd.connectors.websocket.codecs.codec import Content, Undecodable
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.guard import MESSAGE_BYTES
 from routerd.connectors.websocket.handshake import Handshake, Refused, parse
@@ -59,6 +60,7 @@ class Client:
         self._reading = trio.CancelScope()
         self._end_code: int | None = None
         self._is_hopeless = False
+        self._undecodable = 0
 
     async def run(self) -> None:
         """Serves the client until either side ends it."""
@@ -172,11 +174,16 @@ class Client:
                 received = await socket.get_message()
             except trio_websocket.ConnectionClosed:
                 return
-            is_text = isinstance(received, str)
-            payload = received.encode() if isinstance(received, str) else received
+            content = self._decode(received, place)
+            if content is None:
+                continue
+            kind, payload, is_text = content
+            takers = () if _is_forged(kind) else place.takers(kind)
+            if not takers:
+                self._roster.unmatched[place.label] += 1
             full: list[tuple[Inlet, Message]] = []
-            for inlet in place.inlets:
-                message = Message(address, payload, is_text=is_text, origin=session)
+            for inlet in takers:
+                message = Message(address, payload, is_text=is_text, origin=session, type=kind)
                 if not inlet.offer(message):
                     full.append((inlet, message))
             if full:
@@ -185,6 +192,20 @@ class Client:
                     await _offer_later(full)
                 finally:
                     stream.resume()
+
+    def _decode(self, received: str | bytes, place: Place) -> Content | None:
+        """What a frame says. None: nothing; a client with too many of those is ended."""
+        reading = self._roster.reading
+        is_text = isinstance(received, str)
+        data = received.encode() if isinstance(received, str) else received
+        try:
+            return reading.codec.decode(data, is_text=is_text)
+        except Undecodable:
+            self._roster.undecodable[place.label] += 1
+            self._undecodable += 1
+            if self._undecodable >= reading.bad_frames:
+                self.end(INVALID_DATA)
+            return None
 
     async def _keep_alive(self, socket: trio_websocket.WebSocketConnection) -> None:
         """Pings, and ends the client when it doesn't answer."""
@@ -216,6 +237,11 @@ async def _offer_later(full: list[tuple[Inlet, Message]]) -> None:
     finally:
         for inlet, _ in waiting:
             inlet.drop()
+
+
+def _is_forged(kind: str | None) -> bool:
+    """Whether a client calls its message what only session events are called."""
+    return kind is not None and kind.startswith("@")
 
 
 def _code_for_offender(socket: trio_websocket.WebSocketConnection) -> int | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from routerd.address import group_pattern
+from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
-from routerd.connectors.websocket.roster import Roster
+from routerd.connectors.websocket.roster import Reading, Roster
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.connectors.websocket.source import Inlet, WebSocketSource
 from routerd.status import ConnectionStatus
@@ -32,16 +33,17 @@ Counts = Callable[[], dict[str, int]]
 class WebSocketConnection:
     """One listener, with the paths and groups of the routes that use it."""
 
-    def __init__(self) -> None:
-        self.roster = Roster()
+    def __init__(self, settings: ListenerSettings) -> None:
+        self._codec = CODECS[settings.codec]
+        self.roster = Roster(reading=Reading(self._codec, settings.bad_frames))
         self._serving = trio.Event()
         self._fixed_groups: dict[str, GroupName] = {}
 
     def open_source(self, spec: object, route: RouteContext) -> Callable[[], Source]:
         """The route hears what clients send on its paths."""
         inlet = Inlet(route.status)
-        for pattern in cast("WebSocketSourceSpec", spec).patterns:
-            self.roster.paths.add(pattern, inlet)
+        for pattern, kind in cast("WebSocketSourceSpec", spec).wanted:
+            self.roster.paths.add(pattern, inlet, kind=kind)
         return lambda: WebSocketSource(inlet)
 
     def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
@@ -52,7 +54,9 @@ class WebSocketConnection:
         if name is not None:
             self._fixed_groups[group.address] = name
         render = route.scope.compile_segments(group.segments)
-        return GroupSink(render, groups=self.roster.groups, counts=counts)
+        return GroupSink(
+            render, groups=self.roster.groups, counts=counts, codec=self._codec, kind=group.type
+        )
 
     def serve(self) -> None:
         """Lets clients in, who wait in the backlog until every route has been opened."""
@@ -101,7 +105,7 @@ async def _open(
     settings: ListenerSettings, status: DaemonStatus
 ) -> AsyncIterator[WebSocketConnection]:
     listeners = await bind(settings)
-    connection = WebSocketConnection()
+    connection = WebSocketConnection(settings)
     address = status.listening[settings.key] = describe(listeners[0])
     status.connections.append(ConnectionStatus(settings.key, address))
     status.ws_connections = _summed(status.ws_connections, connection.count_connections)

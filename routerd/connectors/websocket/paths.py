@@ -4,7 +4,7 @@ A path can be connected to when some route reads from it or broadcasts to it. Co
 decoded segments, so that `a%2Fb` is one of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from routerd.address import Pattern
@@ -17,37 +17,55 @@ class Place:
 
     Attributes:
         label: the most literal pattern that it fits, for metrics.
-        inlets: of every route that reads from it.
+        inlets: of every route that takes messages of any type from it.
+        by_type: of every route that takes those of one type, the former included.
     """
 
     label: str
     inlets: tuple[Inlet, ...]
+    by_type: Mapping[str | None, tuple[Inlet, ...]]
+
+    def takers(self, kind: str | None) -> tuple[Inlet, ...]:
+        """The inlets of all routes that take a message of this type; a route once."""
+        return self.by_type.get(kind, self.inlets)
 
 
 class Paths:
     """The patterns of all routes of one listener."""
 
     def __init__(self) -> None:
-        self._patterns: list[tuple[Pattern, Inlet | None]] = []
+        self._patterns: list[tuple[Pattern, Inlet | None, str | None]] = []
 
-    def add(self, pattern: Pattern, inlet: Inlet | None = None) -> None:
-        """Lets clients connect to the paths of `pattern`; what they send goes to `inlet`."""
-        self._patterns.append((pattern, inlet))
+    def add(self, pattern: Pattern, inlet: Inlet | None = None, *, kind: str | None = None) -> None:
+        """Lets clients connect to the paths of `pattern`.
+
+        What they send goes to `inlet`, if it is of this type; None: of any.
+        """
+        self._patterns.append((pattern, inlet, kind))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label that `find` may give."""
-        return tuple(dict.fromkeys(pattern.source for pattern, _ in self._patterns))
+        return tuple(dict.fromkeys(pattern.source for pattern, _, _ in self._patterns))
 
     def find(self, segments: Sequence[str]) -> Place | None:
         """What is behind a path; None: nothing, it can't be connected to."""
-        found = [(p, inlet) for p, inlet in self._patterns if p.match(segments) is not None]
+        found = [one for one in self._patterns if one[0].match(segments) is not None]
         if not found:
             return None
-        best = max((pattern for pattern, _ in found), key=_literalness)
-        # A route hears a message once, even if two of its patterns fit.
-        inlets = dict.fromkeys(inlet for _, inlet in found if inlet is not None)
-        return Place(best.source, tuple(inlets))
+        best = max((pattern for pattern, _, _ in found), key=_literalness)
+        reading = [(inlet, kind) for _, inlet, kind in found if inlet is not None]
+        kinds = {kind for _, kind in reading}
+        return Place(
+            best.source,
+            _takers(reading, None),
+            {kind: _takers(reading, kind) for kind in kinds if kind is not None},
+        )
+
+
+def _takers(reading: Sequence[tuple[Inlet, str | None]], kind: str | None) -> tuple[Inlet, ...]:
+    """Who takes messages of this type. A route hears one once, even if two of its patterns fit."""
+    return tuple(dict.fromkeys(inlet for inlet, own in reading if own in (None, kind)))
 
 
 def _literalness(pattern: Pattern) -> tuple[int, ...]:

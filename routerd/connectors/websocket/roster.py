@@ -7,6 +7,8 @@ from typing import Protocol
 
 import trio
 
+from routerd.connectors.websocket.codecs import CODECS
+from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.paths import Paths, Place
 from routerd.groups import GroupName, Groups
 from routerd.interfaces import Member
@@ -19,6 +21,19 @@ class Guest(Protocol):
         """Closes it with `code`, once what is queued for it has been written."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a listener reads what its clients send.
+
+    Attributes:
+        codec: its wire format.
+        bad_frames: so many frames of one client that the codec can't read end it.
+    """
+
+    codec: Codec = CODECS["raw"]
+    bad_frames: int = 10
+
+
 @dataclass
 class Roster:
     """Clients, where they are connected to, and how those ended that are not any more.
@@ -29,7 +44,11 @@ class Roster:
         refused: HTTP status -> handshakes that ended with it.
         closed: close code -> clients that we ended with it.
         bug_told_at: when the log had the last bug that a client met.
+        unmatched: path pattern -> messages that no route takes.
+        undecodable: path pattern -> frames that the codec can't read.
     """
+
+    reading: Reading = field(default_factory=Reading)
 
     paths: Paths = field(default_factory=Paths)
     groups: Groups = field(default_factory=Groups)
@@ -38,6 +57,8 @@ class Roster:
     refused: Counter[HTTPStatus] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
     bug_told_at: float = float("-inf")
+    unmatched: Counter[str] = field(default_factory=Counter)
+    undecodable: Counter[str] = field(default_factory=Counter)
     _places: dict[Guest, Place] = field(default_factory=dict)
     _emptied: trio.Event = field(default_factory=trio.Event)
     _farewell: int | None = None

@@ -13,26 +13,39 @@ class ListenerSettings:
     Attributes:
         key: `ws`, or `ws.NAME`.
         port: 0 picks a free one.
+        codec: a name of `codecs.CODECS`.
+        bad_frames: so many frames that the codec can't read end a client.
     """
 
     key: str
     host: str
     port: int
+    codec: str = "raw"
+    bad_frames: int = 10
 
 
 @dataclass(frozen=True)
 class WebSocketSourceSpec:
-    """A route's input: `ws:/PATH`, one or several."""
+    """A route's input: `ws:/PATH` or `ws:/PATH#TYPE`, one or several.
 
-    patterns: tuple[Pattern, ...]
+    Attributes:
+        wanted: each pattern with the one type that is taken; None: any.
+    """
+
+    wanted: tuple[tuple[Pattern, str | None], ...]
 
 
 @dataclass(frozen=True)
 class GroupSinkSpec:
-    """A route's output: `group:/PATH`. One template for each segment of the path.
+    """A route's output: `group:/PATH` or `group:/PATH#TYPE`.
 
-    A segment `{rest#}` stands for as many segments as it captured.
+    Attributes:
+        address: as written, without the type.
+        segments: one template for each segment of the path; a segment `{rest#}` stands for as
+            many segments as it captured.
+        type: what is sent is of this type; None: of the one that it came with.
     """
 
     address: str
     segments: tuple[Template, ...]
+    type: str | None = None

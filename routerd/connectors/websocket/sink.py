@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from routerd.connectors.websocket.frames import encode
 from routerd.errors import DeliveryFailed
 from routerd.memory import remember
 from routerd.receipt import Receipt, SinkCounts
@@ -12,6 +11,7 @@ from routerd.receipt import Receipt, SinkCounts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from routerd.connectors.websocket.codecs.codec import Codec
     from routerd.groups import GroupName, Groups
     from routerd.message import Message
     from routerd.scope import Renderer
@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 class GroupSink:
     """One `group:` output of one route. Best effort: nobody waits for a member."""
 
-    def __init__(self, render: Renderer[GroupName], *, groups: Groups, counts: SinkCounts) -> None:
+    def __init__(
+        self,
+        render: Renderer[GroupName],
+        *,
+        groups: Groups,
+        counts: SinkCounts,
+        codec: Codec,
+        kind: str | None,
+    ) -> None:
         self._render = render
         self._groups = groups
         self._counts = counts
+        self._encode = codec.encode
+        self._kind = kind
         self._cache: dict[bytes, GroupName] = {}
 
     @property
@@ -35,21 +45,22 @@ class GroupSink:
         """Publishes each message, and resolves it at once; never waits."""
         receipt = Receipt(len(messages), self._counts)
         groups, cached = self._groups, self._cache
+        encode, own_kind = self._encode, self._kind
         delivered = 0
         for index, message in enumerate(messages):
             group = cached.get(message.address)
-            if group is None:
-                try:
+            try:
+                if group is None:
                     group = self._find_group(message)
-                except DeliveryFailed as error:
-                    receipt.failed(index, error)
-                    continue
-            if group in groups:  # an empty group costs no encoding
-                frame = encode(message.payload, is_text=message.is_text)
-                if not groups.publish(group, frame):
-                    receipt.failed(index, _too_much())
-                    continue
-            delivered += 1
+                if group in groups:  # an empty group costs no encoding
+                    kind = message.type if own_kind is None else own_kind
+                    frame = encode(kind, message.payload, is_text=message.is_text)
+                    if not groups.publish(group, frame):
+                        raise _too_much()
+            except DeliveryFailed as error:
+                receipt.failed(index, error)
+            else:
+                delivered += 1
         if delivered:
             receipt.delivered(delivered)
         return receipt
