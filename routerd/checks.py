@@ -105,6 +105,7 @@ class SourceFacts:
         spec: for the connector's `open_source`.
         patterns: the addresses as patterns; captures come from them.
         metadata: names of the references `{@name}` that its messages have.
+        has_types: whether each message has a type of its connection's wire format.
         losses: why a message may be lost; empty if it is given again until acknowledged.
         repeats: why a message may come twice.
         confirmation: what acknowledging is called here, e.g. `PUBACK`.
@@ -114,6 +115,7 @@ class SourceFacts:
     spec: object
     patterns: tuple[Pattern, ...]
     metadata: frozenset[str]
+    has_types: bool = False
     losses: tuple[Weakness, ...] = ()
     repeats: tuple[Weakness, ...] = ()
     confirmation: str = ""
@@ -130,6 +132,7 @@ class SinkFacts:
         templates: whose references the source must have.
         takes_records: whether `key` and `headers` mean something there.
         needs_type: whether it can't send a message that has no type.
+        replies: whether it answers clients of its own connection, and so takes only their messages.
         takes_slashes: whether its templates may come to several levels, with a / between them.
         losses: why what it confirmed may be lost.
         disorders: why it may repeat messages, or change their order.
@@ -140,6 +143,7 @@ class SinkFacts:
     templates: tuple[Template, ...]
     takes_records: bool = False
     needs_type: bool = False
+    replies: bool = False
     takes_slashes: bool = True
     losses: tuple[Weakness, ...] = ()
     disorders: tuple[Weakness, ...] = ()

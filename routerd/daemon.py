@@ -7,7 +7,7 @@ is opened first.
 import gc
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -69,8 +69,15 @@ async def run(
             task_status.started(status)
             await stopping.wait()
             service.stopping(drain_seconds=table.daemon.drain_timeout)
-            _drain(routes)
             nursery.cancel_scope.deadline = trio.current_time() + table.daemon.drain_timeout
+            _say_draining(routes)
+            for key, connection in connections.items():
+                reading = [
+                    route
+                    for model, route in zip(table.routes, routes, strict=True)
+                    if model.source.connection == key
+                ]
+                nursery.start_soon(_drain, connection, reading)
         await stack.aclose()
         services.cancel_scope.cancel()
     logger.info("stopped")
@@ -127,12 +134,19 @@ def _build_route(model: RouteModel, connections: Mapping[str, Connection]) -> Ro
     )
 
 
-def _drain(routes: list[Route]) -> None:
-    """Lets every route finish what it has read, and read no more."""
-    left = sum(route.status.inflight for route in routes)
-    logger.info("draining routes=%d inflight=%d", len(routes), left)
+async def _drain(connection: Connection, routes: Sequence[Route]) -> None:
+    """Lets the routes that read from a connection finish what it has read, and read no more.
+
+    Whoever is connected to us goes first, while the routes still hear of it.
+    """
+    await connection.dismiss()
     for route in routes:
         route.drain()
+
+
+def _say_draining(routes: Sequence[Route]) -> None:
+    left = sum(route.status.inflight for route in routes)
+    logger.info("draining routes=%d inflight=%d", len(routes), left)
 
 
 def _say_ready(status: DaemonStatus) -> None:

@@ -122,6 +122,12 @@ class Connection(Protocol):
     def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
         """One output of a route; called once. `counts` goes into every receipt."""
 
+    async def dismiss(self) -> None:
+        """The daemon stops: sends home whoever has connected to us, while the routes still run.
+
+        A connection that nobody connects to returns at once.
+        """
+
     def serve(self) -> None:
         """Every route has been opened and started: a listener may let clients in."""
 

@@ -18,6 +18,14 @@ class Origin(Protocol):
         """Unique among the sessions of this process; `{@session}`."""
 
     @property
+    def peer(self) -> str:
+        """The address that it came from, with its port; `{@peer}`."""
+
+    @property
+    def path(self) -> bytes:
+        """The path that it connected to, as it was sent, without the query; `{@path}`."""
+
+    @property
     def query(self) -> Mapping[str, str]:
         """The query parameters of the handshake, decoded; `{@query.x}`."""
 

@@ -243,6 +243,14 @@ def _session(path: tuple[str, ...]) -> Value:
     return lambda message: MISSING if message.origin is None else message.origin.session
 
 
+def _peer(path: tuple[str, ...]) -> Value:
+    return lambda message: MISSING if message.origin is None else message.origin.peer
+
+
+def _path(path: tuple[str, ...]) -> Value:
+    return lambda m: MISSING if m.origin is None else m.origin.path.decode("ascii", "replace")
+
+
 def _query(path: tuple[str, ...]) -> Value:
     name = path[1]
     return lambda m: MISSING if m.origin is None else m.origin.query.get(name, MISSING)
@@ -265,6 +273,8 @@ _METADATA: dict[str, Callable[[tuple[str, ...]], Value]] = {
     "topic": _topic,
     "time": _time,
     "session": _session,
+    "peer": _peer,
+    "path": _path,
     "query": _query,
     "header": _header,
     # No source of this version has one; the checks refuse such a table.

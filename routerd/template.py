@@ -11,7 +11,7 @@ from typing import Literal
 
 Kind = Literal["capture", "rest", "field", "meta"]
 
-METADATA = ("topic", "key", "session", "type", "time")
+METADATA = ("topic", "key", "session", "type", "time", "peer", "path")
 """What `{@...}` may name by itself; `query.NAME` and `header.NAME` beside them."""
 _NAMED_METADATA = ("query", "header")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

@@ -21,6 +21,8 @@ class FakeOrigin:
     """A client's handshake."""
 
     session: str = "s1"
+    peer: str = "192.0.2.1:7"
+    path: bytes = b"/chat/a%20b"
     query: Mapping[str, str] = field(default_factory=lambda: {"user": "ada"})
     headers: Mapping[str, str] = field(default_factory=lambda: {"user-agent": "x/1"})
 
@@ -64,6 +66,7 @@ def value_of(source: str, payload: bytes = PAYLOAD) -> object:
         ("{@topic}", "plant/p1/line/7"),
         ("{@time}", "2023-11-14T22:13:20.250Z"),
         ("{@session} {@query.user} {@header.User-Agent}", "s1 ada x/1"),
+        ("{@peer} {@path}", "192.0.2.1:7 /chat/a%20b"),
         ("{@query.none?}{@header.none?}", ""),
     ],
 )

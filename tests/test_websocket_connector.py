@@ -13,7 +13,7 @@ from routerd.address import parse_group_path
 from routerd.connectors.websocket import listener as listener_module
 from routerd.connectors.websocket.connector import WebSocketConnection, WebSocketConnector
 from routerd.connectors.websocket.frames import encode
-from routerd.connectors.websocket.listener import GOING_AWAY, let_in
+from routerd.connectors.websocket.listener import SERVICE_RESTART, let_in
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.settings import GroupSinkSpec, ListenerSettings
 from routerd.errors import Rejected
@@ -118,8 +118,8 @@ async def test_everyone_is_sent_home_after_what_is_queued_for_them() -> None:
             while (found := await client.read()) is not None and found.opcode == TEXT:
                 payloads.append(found.payload)
             assert found is not None
-            assert found.code == GOING_AWAY
-            await client.send(frame(CLOSE, GOING_AWAY.to_bytes(2, "big")))
+            assert found.code == SERVICE_RESTART
+            await client.send(frame(CLOSE, SERVICE_RESTART.to_bytes(2, "big")))
             assert await client.read() is None
             await client.aclose()
             heard.append(payloads)
@@ -130,8 +130,8 @@ async def test_everyone_is_sent_home_after_what_is_queued_for_them() -> None:
             house.publish(("echo", "1"), encode(b"%d" % number, is_text=True))
         house.keep_clients()
     assert heard == [[b"%d" % number for number in range(10)]] * 5
-    assert house.connection.roster.closed == {GOING_AWAY: 5}
-    assert house.status.ws_closed() == {str(GOING_AWAY): 5}
+    assert house.connection.roster.closed == {SERVICE_RESTART: 5}
+    assert house.status.ws_closed() == {str(SERVICE_RESTART): 5}
     assert house.status.ws_connections()["/echo/{room}"] == 0
 
 
@@ -143,7 +143,7 @@ async def test_who_ignores_the_goodbye_does_not_keep_us(monkeypatch: pytest.Monk
         await waiting.send(request("/echo/1")[:-1])
         house.keep_clients()
     with trio.fail_after(5):
-        assert await ignorant.read_close() == GOING_AWAY
+        assert await ignorant.read_close() == SERVICE_RESTART
         assert await ignorant.read() is None
         assert (await waiting.read_answer())[0] is None
     await ignorant.aclose()
@@ -152,9 +152,9 @@ async def test_who_ignores_the_goodbye_does_not_keep_us(monkeypatch: pytest.Monk
 
 async def test_who_comes_in_during_the_goodbye_is_sent_home_at_once() -> None:
     async with open_house() as house:
-        house.connection.roster.dismiss(GOING_AWAY)
+        await house.connection.roster.dismiss(SERVICE_RESTART, within=0)
         late = await house.connect("/echo/1")
-        assert await late.read_close() == GOING_AWAY
+        assert await late.read_close() == SERVICE_RESTART
 
 
 class Exhausted:

@@ -29,6 +29,8 @@ class Sender:
     query: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
     session: str = "1"
+    peer: str = "192.0.2.1:7"
+    path: bytes = b"/in"
 
 
 class GroupCase:

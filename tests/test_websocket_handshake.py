@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 import pytest
 
+from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.handshake import HEAD_BYTES, Refused, find_end, parse
 from routerd.connectors.websocket.session import Session
 from tests.raw_websocket import request
@@ -109,9 +110,13 @@ def test_a_refusal_says_the_status_and_nothing_of_us() -> None:
     )
 
 
+def session_of(asked: bytes) -> Session:
+    return Session(parse(asked), peer="192.0.2.1:7", codec=CODECS["raw"], send=bool)
+
+
 def test_a_session_knows_what_its_client_said() -> None:
     odd = request("/chat?room=a%20b&x=&x=2&%ff=1", b"X-Id: 7", b"x-id: 8", b"Cookie: \xff")
-    session = Session(parse(odd))
+    session = session_of(odd)
     assert dict(session.query) == {"room": "a b", "x": "2", "\N{REPLACEMENT CHARACTER}": "1"}
     assert session.headers["x-id"] == "7, 8"
     assert session.headers["cookie"] == "\N{REPLACEMENT CHARACTER}"
@@ -119,5 +124,4 @@ def test_a_session_knows_what_its_client_said() -> None:
 
 
 def test_no_two_sessions_have_the_same_name() -> None:
-    asked = parse(request())
-    assert len({Session(asked).session for _ in range(100)}) == 100
+    assert len({session_of(request()).session for _ in range(100)}) == 100

@@ -26,6 +26,7 @@ from tests.raw_websocket import RawClient, connect
 if TYPE_CHECKING:
     from routerd.message import Message
 
+Kinds = str | None | tuple[str | None, ...]
 SETTINGS = ListenerSettings("ws", "127.0.0.1", 0)
 
 
@@ -51,7 +52,7 @@ class House:
         path: str,
         *,
         status: RouteStatus | None = None,
-        kind: str | None = None,
+        kind: Kinds = None,
         sends: str | None = None,
     ) -> "Room":
         """A route whose clients hear what they say; it lives until the house closes.
@@ -59,7 +60,7 @@ class House:
         Args:
             path: that clients connect to.
             status: of the route.
-            kind: takes only messages of this type.
+            kind: takes only messages of this type, or of each of these.
             sends: sends them as this type.
         """
         room = Room(self.connection, path, status or fake_status(), kind=kind, sends=sends)
@@ -113,7 +114,7 @@ class Room:
         path: str,
         status: RouteStatus,
         *,
-        kind: str | None = None,
+        kind: Kinds = None,
         sends: str | None = None,
     ) -> None:
         self.status = status
@@ -123,7 +124,9 @@ class Room:
         self.may_deliver.set()
         pattern, segments = parse_path_pattern(path), parse_group_path(path)
         context = context_of(status, patterns=[pattern], segments=segments)
-        self._open_source = connection.open_source(WebSocketSourceSpec(((pattern, kind),)), context)
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = tuple((pattern, one) for one in kinds)
+        self._open_source = connection.open_source(WebSocketSourceSpec(wanted), context)
         group = GroupSinkSpec(f"group:{path}", segments, sends)
         self._sink = connection.open_sink(group, context, SinkCounts())
         self._life = trio.CancelScope()

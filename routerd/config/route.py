@@ -62,6 +62,7 @@ def read_route(route: Section, *, name: str, connections: Connections) -> RouteM
     references.check(source, endpoints)
     _warn_of_slashes(sinks, source)
     _report_untyped(sinks, source)
+    _report_lost_replies(sinks, endpoints)
     promise = promise_of(source, [(e.text, facts) for e, facts in sinks], on_error=on_error)
     if "to" in route and len(sinks) == len(
         _values(route.raw("to"))
@@ -209,10 +210,24 @@ def _warn_of_slashes(sinks: Sequence[tuple[Endpoint, SinkFacts]], source: Source
 def _report_untyped(sinks: Sequence[tuple[Endpoint, SinkFacts]], source: SourceFacts) -> None:
     """Reports sinks whose messages need a type, which those of the source don't have."""
     for endpoint, facts in sinks:
-        if facts.needs_type and "type" not in source.metadata:
+        if facts.needs_type and not source.has_types:
             endpoint.problem(
                 f"{quoted(endpoint.text)} sends messages with a type, and what comes from `from` "
                 f"has none; write {quoted(endpoint.text + '#TYPE')[1:-1]}"
+            )
+
+
+def _report_lost_replies(
+    sinks: Sequence[tuple[Endpoint, SinkFacts]], sources: Sequence[Endpoint]
+) -> None:
+    """Reports answers to messages that nobody waits for one of, or that another listener took."""
+    source = sources[0].connection
+    for endpoint, facts in sinks:
+        if facts.replies and endpoint.connection != source:
+            endpoint.problem(
+                f"{quoted(endpoint.text)} answers clients of [{endpoint.connection}], and `from` "
+                f"reads from [{source}]; an answer goes through the listener that the message "
+                "came in by"
             )
 
 

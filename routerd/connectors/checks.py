@@ -14,7 +14,8 @@ CHECKS: Mapping[str, Checks] = {
     "mqtt": MqttChecks(),
     "ws": _WEBSOCKET,
     "group": _WEBSOCKET,
+    "reply": _WEBSOCKET,
     "kafka": KafkaChecks(),
     "log": LogChecks(),
 }
-"""What may stand in front of the `:` of an address. `group` belongs to `[ws]`."""
+"""What may stand in front of the `:` of an address. `group` and `reply` belong to `[ws]`."""

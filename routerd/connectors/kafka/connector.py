@@ -129,6 +129,10 @@ class KafkaConnection:
             self.reachability.watch(route.status, lambda: sink.oldest)
         return sink
 
+    async def dismiss(self) -> None:
+        """Nobody: none connects to us."""
+        await trio.lowlevel.checkpoint()
+
     def serve(self) -> None:
         """Every topic is known; librdkafka connects by itself."""
         self.probe.begin()

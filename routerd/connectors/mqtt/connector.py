@@ -71,6 +71,10 @@ class MqttConnection:
         """Publishing comes with a later version."""
         raise NotImplementedError("routes can't send to MQTT yet")
 
+    async def dismiss(self) -> None:
+        """Nobody: none connects to us."""
+        await trio.lowlevel.checkpoint()
+
     def serve(self) -> None:
         """Nothing: each route connects by itself."""
 

@@ -1,7 +1,7 @@
 """What may stand in `[ws]`, behind `ws:` and behind `group:`."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import cast, get_args
 
 from routerd.address import (
     AddressError,
@@ -20,12 +20,14 @@ from routerd.checks import (
 )
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import BadType, Codec
+from routerd.connectors.websocket.paths import SessionEvent, is_event
 from routerd.connectors.websocket.settings import (
     GroupSinkSpec,
     ListenerSettings,
+    ReplySinkSpec,
     WebSocketSourceSpec,
 )
-from routerd.findings import quoted
+from routerd.findings import did_you_mean, listed, quoted
 from routerd.section import Section
 from routerd.template import TemplateError
 
@@ -43,7 +45,7 @@ _LATER = (
     "types", "type", "origins", "origin", "auth", "limits", "policy", "cert",
     "cert_key", "max_message", "ping",
 )  # fmt: skip
-METADATA = frozenset({"session", "time", "query", "header"})
+METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
 _NO_MEMORY = Weakness(
     "WebSocket",
     "a WebSocket client doesn't give a message again; read from mqtt: at QoS 1",
@@ -55,7 +57,7 @@ class WebSocketChecks:
 
     connector = "websocket"
     table = "ws"
-    keys = ("listen", "codec", "bad_frames")
+    keys = ("listen", "codec", "bad_frames", "goodbye_spread")
     main_key = 'listen = "127.0.0.1:8800"'
 
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
@@ -67,10 +69,13 @@ class WebSocketChecks:
             section.problem(None, f"{section.label} has no `listen`; add {self.main_key}")
         codec = section.choice("codec", [*CODECS], default="raw")
         bad_frames = section.integer("bad_frames", least=1, most=1_000_000, default=10)
+        spread = section.duration("goodbye_spread", least="0s", most="5m", default=2.0)
         section.finish()
         if not host:
             return None
-        return ListenerSettings(key, host, port, codec=codec, bad_frames=bad_frames)
+        return ListenerSettings(
+            key, host, port, codec=codec, bad_frames=bad_frames, goodbye_spread=spread
+        )
 
     def listens_on(self, settings: object) -> tuple[str, int]:
         """Where it binds."""
@@ -84,20 +89,34 @@ class WebSocketChecks:
         codec = _codec_of(settings)
         found = [(endpoint, self._path(endpoint, codec)) for endpoint in endpoints]
         wanted = [(endpoint, one) for endpoint, one in found if one is not None]
-        report_overlaps(
-            [(endpoint, pattern) for endpoint, (pattern, _) in wanted],
-            kinds=[kind for _, (_, kind) in wanted],
-        )
+        for are_events in (False, True):  # who takes any type takes no events
+            some = [(endpoint, one) for endpoint, one in wanted if is_event(one[1]) is are_events]
+            report_overlaps(
+                [(endpoint, pattern) for endpoint, (pattern, _) in some],
+                kinds=[kind for _, (_, kind) in some],
+            )
         if len(wanted) < len(endpoints):
             return None
         spec = WebSocketSourceSpec(tuple(one for _, one in wanted))
-        patterns = tuple(pattern for pattern, _ in spec.wanted)
-        metadata = METADATA | {"type"} if codec and codec.has_types else METADATA
-        return SourceFacts(spec, patterns, metadata, losses=(_NO_MEMORY,))
+        events = [is_event(kind) for _, kind in spec.wanted]
+        has_types = bool(codec and codec.has_types)
+        return SourceFacts(
+            spec,
+            tuple(pattern for pattern, _ in spec.wanted),
+            METADATA | {"type"} if has_types or all(events) else METADATA,
+            has_types=has_types and not any(events),
+            losses=(_NO_MEMORY,),
+        )
 
     @staticmethod
     def _path(endpoint: Endpoint, codec: Codec | None) -> tuple[Pattern, str | None] | None:
         endpoint.options.finish(hints={"qos": "that is MQTT's; remove it"})
+        if endpoint.scheme == "reply":
+            endpoint.problem(
+                f"{quoted(endpoint.text)} as `from`: an answer is where messages go to; write "
+                "ws:/PATH"
+            )
+            return None
         if endpoint.scheme == "group":
             endpoint.problem(
                 f"{quoted(endpoint.text)} as `from`: a group is where messages go to; what its "
@@ -115,9 +134,12 @@ class WebSocketChecks:
             return None
 
     def sink(self, endpoint: Endpoint, *, settings: object | None) -> SinkFacts | None:
-        """A group: whoever is connected to the path that its templates come to."""
-        refuse_required(endpoint, "a group is best effort")
+        """A group: whoever is connected to the path that its templates come to; or the sender."""
+        what = "a group" if endpoint.scheme == "group" else "an answer"
+        refuse_required(endpoint, f"{what} is best effort")
         endpoint.options.finish()
+        if endpoint.scheme == "reply":
+            return _reply(endpoint, _codec_of(settings))
         if endpoint.scheme == "ws":
             endpoint.problem(
                 f"{quoted(endpoint.text)} as `to`: clients are reached through a group; write "
@@ -144,6 +166,27 @@ class WebSocketChecks:
         )
 
 
+def _reply(endpoint: Endpoint, codec: Codec | None) -> SinkFacts | None:
+    path, hash_sign, fragment = endpoint.rest.partition("#")
+    if path or (hash_sign and not fragment):
+        endpoint.problem(
+            f"{quoted(endpoint.text)}: an answer goes to the sender, wherever it is connected; "
+            f"write {endpoint.text.partition(':')[0]}: or, for a message type, "
+            f"{endpoint.text.partition(':')[0]}:#TYPE"
+        )
+        return None
+    found = _with_type(endpoint, path, fragment, codec) if fragment else (path, None)
+    if found is None:
+        return None
+    return SinkFacts(
+        ReplySinkSpec(found[1]),
+        required=False,
+        templates=(),
+        needs_type=bool(codec and codec.has_types and found[1] is None),
+        replies=True,
+    )
+
+
 def _codec_of(settings: object | None) -> Codec | None:
     """That of a listener; None if its table is wrong or missing, which is reported already."""
     return None if settings is None else CODECS[cast("ListenerSettings", settings).codec]
@@ -163,13 +206,28 @@ def _split_type(endpoint: Endpoint, codec: Codec | None) -> tuple[str, str | Non
         endpoint.problem(
             f"{quoted(endpoint.text)} ends in `#`; the rest of a path is written `{{rest#}}`"
         )
-    elif fragment.startswith("@"):
-        endpoint.problem(
-            f"{quoted(endpoint.text)}: session events, #{quoted(fragment)[1:-1]}, come with a "
-            "later version; write the path alone"
-        )
+    elif is_event(fragment):
+        return _with_event(endpoint, path, fragment)
     else:
         return _with_type(endpoint, path, fragment, codec)
+    return None
+
+
+def _with_event(endpoint: Endpoint, path: str, fragment: str) -> tuple[str, str] | None:
+    """A path and what happens to each of its sessions."""
+    events = get_args(SessionEvent)
+    if endpoint.scheme != "ws":
+        endpoint.problem(
+            f"{quoted(endpoint.text)}: types that begin with @ are session events, which only "
+            "happen and can't be sent; write another type"
+        )
+    elif fragment not in events:
+        endpoint.problem(
+            f"{quoted(endpoint.text)}: #{quoted(fragment)[1:-1]} is no session event"
+            f"{did_you_mean(fragment, events) or f'; there are {listed(events)}'}"
+        )
+    else:
+        return path, fragment
     return None
 
 

@@ -17,7 +17,7 @@ from routerd.connectors.websocket.codecs.codec import Content, Undecodable
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.guard import MESSAGE_BYTES
 from routerd.connectors.websocket.handshake import Handshake, Refused, parse
-from routerd.connectors.websocket.paths import Place
+from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.session import Session
 from routerd.connectors.websocket.source import PATIENCE, Inlet
@@ -57,6 +57,7 @@ class Client:
     def __init__(self, transport: trio.SocketStream, roster: Roster) -> None:
         self._roster = roster
         self._transport = transport
+        self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._end_code: int | None = None
         self._is_hopeless = False
@@ -67,6 +68,7 @@ class Client:
         last_words = b""
         try:
             async with trio.open_nursery() as nursery:
+                self._whole = nursery.cancel_scope
                 self._writer = writer = Writer(
                     self._transport.socket,
                     start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
@@ -96,6 +98,10 @@ class Client:
             self._note_end(code)
             self._is_hopeless = is_hopeless
             self._reading.cancel()
+
+    def cut(self) -> None:
+        """Ends it now, whatever it is told or has told us meanwhile."""
+        self._whole.cancel()
 
     def _note_end(self, code: int) -> None:
         """It is us who end this client, and why. The first reason counts."""
@@ -139,10 +145,15 @@ class Client:
     ) -> None:
         """What follows an acceptable request: the client is a member of its group meanwhile."""
         roster, writer = self._roster, self._writer
-        stream.present(
-            asked.encode(),
-            on_open=lambda: roster.enter(self, place, group=asked.segments, member=writer),
+        session = Session(
+            asked, peer=_peer(self._transport), codec=roster.reading.codec, send=writer.offer
         )
+
+        def enter() -> None:
+            roster.enter(self, place, group=asked.segments, member=writer)
+            _announce("@connect", session, place)
+
+        stream.present(asked.encode(), on_open=enter)
         try:
             request = await trio_websocket.wrap_server_stream(
                 nursery, stream, message_queue_size=READ_AHEAD, max_message_size=MESSAGE_BYTES
@@ -151,9 +162,10 @@ class Client:
             stream.close_code = lambda: _code_for_offender(socket)
             nursery.start_soon(self._keep_alive, socket, name="websocket pings")
             with self._reading:
-                await self._read(socket, stream, session=Session(asked), place=place)
+                await self._read(socket, stream, session=session, place=place)
         finally:
-            roster.leave(self, group=asked.segments, member=writer)
+            if roster.leave(self, group=asked.segments, member=writer):
+                _announce("@disconnect", session, place)
         stream.is_hopeless = self._is_hopeless
         with trio.move_on_after(CLOSE_TIMEOUT):
             await socket.aclose(self._end_code or NORMAL)
@@ -178,7 +190,7 @@ class Client:
             if content is None:
                 continue
             kind, payload, is_text = content
-            takers = () if _is_forged(kind) else place.takers(kind)
+            takers = place.takers(kind)
             if not takers:
                 self._roster.unmatched[place.label] += 1
             full: list[tuple[Inlet, Message]] = []
@@ -239,9 +251,20 @@ async def _offer_later(full: list[tuple[Inlet, Message]]) -> None:
             inlet.drop()
 
 
-def _is_forged(kind: str | None) -> bool:
-    """Whether a client calls its message what only session events are called."""
-    return kind is not None and kind.startswith("@")
+def _announce(event: SessionEvent, session: Session, place: Place) -> None:
+    """Tells every route that asked for it."""
+    payload = b'{"event":"%s","session":"%s"}' % (event.encode(), session.session.encode())
+    for inlet in place.watchers(event):
+        inlet.announce(Message(session.path, payload, is_text=True, origin=session, type=event))
+
+
+def _peer(transport: trio.SocketStream) -> str:
+    """Where a client came from; empty if it is gone already."""
+    try:
+        host, port, *_ = transport.socket.getpeername()
+    except OSError:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _code_for_offender(socket: trio_websocket.WebSocketConnection) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -11,7 +12,9 @@ import trio
 from routerd.address import group_pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
+from routerd.connectors.websocket.reply import ReplySink
 from routerd.connectors.websocket.roster import Reading, Roster
+from routerd.connectors.websocket.settings import ReplySinkSpec
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.connectors.websocket.source import Inlet, WebSocketSource
 from routerd.status import ConnectionStatus
@@ -34,7 +37,9 @@ class WebSocketConnection:
     """One listener, with the paths and groups of the routes that use it."""
 
     def __init__(self, settings: ListenerSettings) -> None:
+        self._settings = settings
         self._codec = CODECS[settings.codec]
+        self._doors = trio.CancelScope()
         self.roster = Roster(reading=Reading(self._codec, settings.bad_frames))
         self._serving = trio.Event()
         self._fixed_groups: dict[str, GroupName] = {}
@@ -47,7 +52,9 @@ class WebSocketConnection:
         return lambda: WebSocketSource(inlet)
 
     def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
-        """Broadcasts to a path, which can be connected to from now on."""
+        """Broadcasts to a path, which can be connected to from now on; or answers senders."""
+        if isinstance(spec, ReplySinkSpec):
+            return ReplySink(counts=counts, kind=spec.type)
         group = cast("GroupSinkSpec", spec)
         self.roster.paths.add(group_pattern(group.segments))
         name = _fixed_name(group)
@@ -61,6 +68,21 @@ class WebSocketConnection:
     def serve(self) -> None:
         """Lets clients in, who wait in the backlog until every route has been opened."""
         self._serving.set()
+
+    async def dismiss(self) -> None:
+        """Lets nobody in any more and sends everybody home; called again, in a hurry."""
+        spread = 0.0 if self._doors.cancel_called else self._settings.goodbye_spread
+        self._doors.cancel()
+        await send_home(self.roster, within=spread)
+
+    async def keep_doors(
+        self, listeners: Sequence[trio.SocketListener], *, clients: trio.Nursery
+    ) -> None:
+        """Lets clients in at all of them until everybody is dismissed; closes them then."""
+        with self._doors:
+            async with trio.open_nursery() as doors:
+                for listener in listeners:
+                    doors.start_soon(_keep_door, self, listener, clients)
 
     def count_connections(self) -> dict[str, int]:
         """Path pattern -> clients now."""
@@ -115,12 +137,9 @@ async def _open(
     async with trio.open_nursery() as clients:
         groups = connection.roster.groups
         clients.start_soon(groups.run, name="group flusher")  # noqa: ASYNC113 - nobody is in yet
-        async with trio.open_nursery() as doors:
-            for listener in listeners:
-                doors.start_soon(_keep_door, connection, listener, clients)
-            yield connection
-            doors.cancel_scope.cancel()
-        await send_home(connection.roster)
+        clients.start_soon(partial(connection.keep_doors, listeners, clients=clients))
+        yield connection
+        await connection.dismiss()
         clients.cancel_scope.cancel()
 
 

@@ -16,8 +16,10 @@ from routerd.errors import Rejected
 logger = logging.getLogger(__name__)
 
 GOODBYE_TIMEOUT = 2.0
-"""Seconds that all clients together have to read what is queued for them, and our close frame."""
-GOING_AWAY = 1001
+"""Seconds that what is published has to be on its way to the clients; and as many, later, that all
+of them together have to read what is queued for them and our close frame."""
+SERVICE_RESTART = 1012
+"""Close code; a client may come back, to us or to another one."""
 PAUSE_WHEN_EXHAUSTED = 0.1
 """Seconds; clients wait in the kernel's backlog meanwhile."""
 TELL_EXHAUSTED_EVERY = 60.0
@@ -67,12 +69,17 @@ async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio
         nursery.start_soon(Client(transport, roster).run, name="websocket client")
 
 
-async def send_home(roster: Roster) -> None:
-    """Closes every client with 1001 after what is queued for it; returns when all are gone.
+async def send_home(roster: Roster, *, within: float) -> None:
+    """Closes every client with 1012 after what is queued for it; returns when all are gone.
 
-    Those that need longer than the timeout are left for their tasks to be cancelled.
+    Args:
+        roster: nobody else is let in meanwhile.
+        within: seconds over which the goodbyes are spread.
     """
     with trio.move_on_after(GOODBYE_TIMEOUT):
         await roster.groups.wait_flushed()
-        roster.dismiss(GOING_AWAY)
+    await roster.dismiss(SERVICE_RESTART, within=within)
+    with trio.move_on_after(GOODBYE_TIMEOUT):
         await roster.wait_empty()
+    roster.cut()
+    await roster.wait_empty()

@@ -6,9 +6,18 @@ decoded segments, so that `a%2Fb` is one of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from routerd.address import Pattern
 from routerd.connectors.websocket.source import Inlet
+
+SessionEvent = Literal["@connect", "@disconnect"]
+"""What happens to every session once, as the type of a message."""
+
+
+def is_event(kind: str | None) -> bool:
+    """Whether it is called as session events are."""
+    return kind is not None and kind.startswith("@")
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,15 @@ class Place:
     by_type: Mapping[str | None, tuple[Inlet, ...]]
 
     def takers(self, kind: str | None) -> tuple[Inlet, ...]:
-        """The inlets of all routes that take a message of this type; a route once."""
-        return self.by_type.get(kind, self.inlets)
+        """The inlets of all routes that take a client's message of this type; a route once.
+
+        What only session events are called is nobody's: no client shall forge one.
+        """
+        return () if is_event(kind) else self.by_type.get(kind, self.inlets)
+
+    def watchers(self, event: SessionEvent) -> tuple[Inlet, ...]:
+        """The inlets of all routes that ask for this event; a route once."""
+        return self.by_type.get(event, ())
 
 
 class Paths:
@@ -64,8 +80,12 @@ class Paths:
 
 
 def _takers(reading: Sequence[tuple[Inlet, str | None]], kind: str | None) -> tuple[Inlet, ...]:
-    """Who takes messages of this type. A route hears one once, even if two of its patterns fit."""
-    return tuple(dict.fromkeys(inlet for inlet, own in reading if own in (None, kind)))
+    """Who takes messages of this type. A route hears one once, even if two of its patterns fit.
+
+    Session events only come to those who ask for them.
+    """
+    taken = {kind} if is_event(kind) else {None, kind}
+    return tuple(dict.fromkeys(inlet for inlet, own in reading if own in taken))
 
 
 def _literalness(pattern: Pattern) -> tuple[int, ...]:

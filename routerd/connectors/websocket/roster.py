@@ -13,12 +13,18 @@ from routerd.connectors.websocket.paths import Paths, Place
 from routerd.groups import GroupName, Groups
 from routerd.interfaces import Member
 
+LONGEST_PAUSE = 0.01
+"""Seconds between the goodbyes to two clients, at most."""
+
 
 class Guest(Protocol):
     """A connected client, as the listener sees it."""
 
     def end(self, code: int) -> None:
         """Closes it with `code`, once what is queued for it has been written."""
+
+    def cut(self) -> None:
+        """Ends it now."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,17 @@ class Roster:
         if self._farewell is not None:
             guest.end(self._farewell)
 
-    def leave(self, guest: Guest, *, group: GroupName, member: Member) -> None:
-        """The client hears and counts no more; only its goodbye is left. Harmless twice."""
+    def leave(self, guest: Guest, *, group: GroupName, member: Member) -> bool:
+        """The client hears and counts no more; only its goodbye is left.
+
+        False: it never entered, or has left already.
+        """
         place = self._places.pop(guest, None)
-        if place is not None:
-            self.connections[place.label] -= 1
-            self.groups.leave(group, member)
+        if place is None:
+            return False
+        self.connections[place.label] -= 1
+        self.groups.leave(group, member)
+        return True
 
     def forget(self, guest: Guest) -> None:
         """Its socket is closed. Harmless if it never entered."""
@@ -85,11 +96,25 @@ class Roster:
         if not self.guests:
             self._emptied.set()
 
-    def dismiss(self, code: int) -> None:
-        """Ends every client with `code`, and whoever completes a handshake from now on."""
+    async def dismiss(self, code: int, *, within: float) -> None:
+        """Ends every client with `code`, and whoever completes a handshake from now on.
+
+        Args:
+            code: the same for all.
+            within: seconds over which they are spread, so that they don't all come back at once;
+                fewer for a handful of them.
+        """
         self._farewell = code
-        for guest in list(self.guests):
+        guests = list(self.guests)
+        pause = min(within / max(len(guests), 1), LONGEST_PAUSE)
+        for guest in guests:
             guest.end(code)
+            await trio.sleep(pause)
+
+    def cut(self) -> None:
+        """Ends every client that is left, now."""
+        for guest in list(self.guests):
+            guest.cut()
 
     async def wait_empty(self) -> None:
         """Returns when no client is left."""

@@ -1,9 +1,10 @@
 """Who a client is, as far as templates may ask: the `Origin` of its messages."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
+from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.handshake import Handshake
 
 
@@ -14,15 +15,39 @@ class Session:
 
     Attributes:
         session: no other session of this process has the same.
+        peer: the address that it came from, with its port.
+        codec: how what is sent to it is encoded.
     """
 
-    __slots__ = ("_handshake", "_headers", "_query", "session")
+    __slots__ = ("_handshake", "_headers", "_query", "_send", "codec", "peer", "session")
 
-    def __init__(self, handshake: Handshake) -> None:
+    def __init__(
+        self, handshake: Handshake, *, peer: str, codec: Codec, send: Callable[[bytes], bool]
+    ) -> None:
+        """One that has just come in.
+
+        Args:
+            handshake: what it asked for.
+            peer: the address that it came from, with its port.
+            codec: its listener's.
+            send: writes a frame to it after all that was written before, and never waits; False:
+                it is gone.
+        """
         self.session = secrets.token_hex(8)
+        self.peer = peer
+        self.codec = codec
+        self._send = send
         self._handshake = handshake
         self._query: Mapping[str, str] | None = None
         self._headers: Mapping[str, str] | None = None
+
+    def reply(self, kind: str | None, payload: bytes, *, is_text: bool | None) -> bool:
+        """Sends a message to this client alone, and never waits. False: it is gone.
+
+        Raises:
+            DeliveryFailed: its codec can't carry it.
+        """
+        return self._send(self.codec.encode(kind, payload, is_text=is_text))
 
     @property
     def path(self) -> bytes:

@@ -15,6 +15,7 @@ class ListenerSettings:
         port: 0 picks a free one.
         codec: a name of `codecs.CODECS`.
         bad_frames: so many frames that the codec can't read end a client.
+        goodbye_spread: seconds over which clients are sent home when routerd stops.
     """
 
     key: str
@@ -22,6 +23,7 @@ class ListenerSettings:
     port: int
     codec: str = "raw"
     bad_frames: int = 10
+    goodbye_spread: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,4 +50,15 @@ class GroupSinkSpec:
 
     address: str
     segments: tuple[Template, ...]
+    type: str | None = None
+
+
+@dataclass(frozen=True)
+class ReplySinkSpec:
+    """A route's output: `reply:` or `reply:#TYPE`.
+
+    Attributes:
+        type: what is sent is of this type; None: of the one that it came with.
+    """
+
     type: str | None = None

@@ -63,6 +63,14 @@ class Inlet:
         self.drop()
         return True
 
+    def announce(self, message: Message) -> None:
+        """Puts a session event, with or without room; a route that does not run drops it."""
+        mailbox, source = self._mailbox, self._source
+        if mailbox is None or source is None or mailbox.closing.is_set():
+            self.drop()
+        else:
+            mailbox.put([message], size=len(message.payload), source=source)
+
     async def wait_for_room(self) -> None:
         """Returns when `offer` has an answer: there is room, or nothing to wait for any more."""
         if self._mailbox is None or self._full_since is None:

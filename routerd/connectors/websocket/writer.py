@@ -86,6 +86,11 @@ class Writer:
         elif self._state is _State.OPEN:
             self._enqueue(frames)
 
+    def offer(self, frame: bytes) -> bool:
+        """As `push`; False: this client gets nothing any more."""
+        self.push(frame)
+        return self._state is _State.OPEN
+
     def write(self, frame: bytes) -> None:
         """Writes one protocol frame, or the response to a handshake.
 
