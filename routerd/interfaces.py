@@ -7,6 +7,7 @@ tests (`tests/contracts.py`) run on every implementation.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,26 +111,26 @@ class RouteContext:
     max_destinations: int
 
 
-class Connection(Protocol):
+class Connection(ABC):
     """One open connection of the table (`mqtt`, `kafka.audit`), shared by its routes.
 
     `spec` is what the same connector's checks made of an address.
     """
 
+    @abstractmethod
     def open_source(self, spec: object, route: RouteContext) -> Callable[[], Source]:
         """Registers a route's input; called once. Gives what makes a `Source` for each life."""
 
+    @abstractmethod
     def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
         """One output of a route; called once. `counts` goes into every receipt."""
 
-    async def dismiss(self) -> None:
-        """The daemon stops: sends home whoever has connected to us, while the routes still run.
-
-        A connection that nobody connects to returns at once.
-        """
-
-    def serve(self) -> None:
+    def serve(self) -> None:  # noqa: B027 - most have nothing to do
         """Every route has been opened and started: a listener may let clients in."""
+
+    async def dismiss(self) -> None:
+        """The daemon stops: sends home whoever has connected to us, while the routes still run."""
+        await trio.lowlevel.checkpoint()
 
 
 class Connector(Protocol):

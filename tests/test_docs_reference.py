@@ -1,6 +1,6 @@
-"""docs/reference.md against the loader: every key, type, default, limit and example in it.
+"""The pages with keys against the loader: every key, type, default, limit and example in them.
 
-Nothing here knows a key by itself but to make tables that load: what there is comes from the page,
+Nothing here knows a key by itself but to make tables that load: what there is comes from the pages,
 and from what the loader says of a table with a key that it doesn't know.
 """
 
@@ -57,7 +57,6 @@ PLACES = {
     "`[kafka]`": Place(
         {"bootstrap_servers": 'bootstrap_servers = "127.0.0.1:9092"'}, f"[kafka]\n%s\n{MQTT}{ROUTE}"
     ),
-    "`[ws]`": Place({"listen": 'listen = "127.0.0.1:0"'}, f"[ws]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
     "`[admin]`": Place({}, f"[admin]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
     "`[daemon]`": Place({}, f"[daemon]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
     "`[[route]]`": Place(
@@ -89,6 +88,7 @@ PLACES = {
         f'{MQTT}[[route]]\nname = "r"\nfrom = "mqtt:a"\nto = {{ %s }}\n',
         glue=", ",
     ),
+    "`[ws]`": Place({"listen": 'listen = "127.0.0.1:0"'}, f"[ws]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
 }
 
 WRONG = {
@@ -136,7 +136,7 @@ class Row:
 
 def rows() -> list[Row]:
     found = []
-    for one in tables(read("reference.md")):
+    for one in tables(read("reference.md") + read("websocket.md")):
         if "example" in one.columns:
             for cells in one.rows:
                 column = next(name for name in one.columns if name.startswith("key"))

@@ -226,7 +226,7 @@ def _report_lost_replies(
         if facts.replies and endpoint.connection != source:
             endpoint.problem(
                 f"{quoted(endpoint.text)} answers clients of [{endpoint.connection}], and `from` "
-                f"reads from [{source}]; an answer goes through the listener that the message "
+                f"reads from [{source}]; an answer must go through the listener that the message "
                 "came in by"
             )
 

@@ -14,6 +14,7 @@ from routerd.connectors.kafka.reachability import Reachability
 from routerd.connectors.kafka.records import RecordMaker
 from routerd.connectors.kafka.sink import KafkaSink
 from routerd.errors import DeliveryFailed
+from routerd.interfaces import Connection
 from routerd.secrets import Secret
 from routerd.status import ConnectionStatus
 
@@ -68,7 +69,7 @@ class KafkaConnector:
             connection.abandon()
 
 
-class KafkaConnection:
+class KafkaConnection(Connection):
     """One `[kafka]` table; see `interfaces.Connection`.
 
     Attributes:
@@ -128,10 +129,6 @@ class KafkaConnection:
         if output.required:
             self.reachability.watch(route.status, lambda: sink.oldest)
         return sink
-
-    async def dismiss(self) -> None:
-        """Nobody: none connects to us."""
-        await trio.lowlevel.checkpoint()
 
     def serve(self) -> None:
         """Every topic is known; librdkafka connects by itself."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from routerd.connectors.log.sink import LogSink
-from routerd.interfaces import RouteContext, Sink, Source
+from routerd.interfaces import Connection, RouteContext, Sink, Source
 from routerd.receipt import SinkCounts
 from routerd.status import DaemonStatus
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from routerd.connectors.log.settings import LogSinkSpec
 
 
-class LogConnection:
+class LogConnection(Connection):
     """All `log:` outputs."""
 
     def __init__(self) -> None:
@@ -31,13 +31,6 @@ class LogConnection:
         sink = LogSink(route.scope.compile_text(text), route=route.name, counts=counts)
         self._sinks.append(sink)
         return sink
-
-    async def dismiss(self) -> None:
-        """Nobody: none connects to us."""
-        await trio.lowlevel.checkpoint()
-
-    def serve(self) -> None:
-        """Nothing: nobody connects to a log."""
 
     async def report(self) -> None:
         """Says once a second what was left out, until cancelled."""

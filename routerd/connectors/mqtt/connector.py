@@ -17,7 +17,7 @@ from routerd.connectors.mqtt.session import SessionMemory
 from routerd.connectors.mqtt.settings import MqttSettings, MqttSourceSpec
 from routerd.connectors.mqtt.source import MqttSource
 from routerd.findings import listed
-from routerd.interfaces import RouteContext, Sink, Source
+from routerd.interfaces import Connection, RouteContext, Sink, Source
 from routerd.receipt import SinkCounts
 from routerd.status import ConnectionStatus, DaemonStatus, RouteStatus
 from routerd.tls import ClientTls
@@ -42,7 +42,7 @@ class MqttConnector:
         yield connection
 
 
-class MqttConnection:
+class MqttConnection(Connection):
     """One `[mqtt]` table; see `interfaces.Connection`."""
 
     def __init__(self, settings: MqttSettings) -> None:
@@ -70,13 +70,6 @@ class MqttConnection:
     def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
         """Publishing comes with a later version."""
         raise NotImplementedError("routes can't send to MQTT yet")
-
-    async def dismiss(self) -> None:
-        """Nobody: none connects to us."""
-        await trio.lowlevel.checkpoint()
-
-    def serve(self) -> None:
-        """Nothing: each route connects by itself."""
 
     def describe_trouble(self) -> str:
         """How many of its sessions are not connected, in words; empty if all are."""

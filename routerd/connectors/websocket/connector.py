@@ -17,6 +17,7 @@ from routerd.connectors.websocket.roster import Reading, Roster
 from routerd.connectors.websocket.settings import ReplySinkSpec
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.connectors.websocket.source import Inlet, WebSocketSource
+from routerd.interfaces import Connection
 from routerd.status import ConnectionStatus
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Counts = Callable[[], dict[str, int]]
 
 
-class WebSocketConnection:
+class WebSocketConnection(Connection):
     """One listener, with the paths and groups of the routes that use it."""
 
     def __init__(self, settings: ListenerSettings) -> None:

@@ -11,7 +11,7 @@ class RawCodec:
 
     def read_type(self, text: str) -> str:
         """There is none."""
-        raise BadType("its codec `raw` has none: choose another `codec`")
+        raise BadType("its codec `raw` has none; write another `codec`")
 
     def decode(self, data: bytes, *, is_text: bool) -> Content:
         """Everything can be."""
