@@ -1,0 +1,88 @@
+"""The Autobahn cases against routerd as it comes: `kosoku` drives them, in a process of its own.
+
+9.* are large messages. Without a word in the table ours end at 1 MiB in 1024 fragments, so those of
+them that need more are answered with 1009, and the others pass. 12.* and 13.* are compression,
+which is not offered.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.watching import wait_running
+from tests.rig.daemon import Routerd
+
+pytestmark = pytest.mark.slow
+
+TABLE = """
+[ws]
+listen = "127.0.0.1:0"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[[route]]
+name = "echo"
+from = "ws:/echo"
+to = "reply:"
+"""
+TOO_BIG = 1009
+PASSED = {"OK", "NON-STRICT", "INFORMATIONAL"}
+"""What Autobahn itself calls passed; the last is for what RFC 6455 leaves open."""
+UNANSWERED = {"3.2", "3.3", "3.4", "5.15", *(f"4.{n}.{m}" for n in (1, 2) for m in (3, 4, 5))}
+"""Cases that send a good message and at once an offence: our close may overtake the answer."""
+
+Cases = dict[str, dict[str, object]]
+
+
+def run_cases(routerd: Routerd, folder: Path, *selection: str) -> Cases:
+    """Autobahn's report: case -> what became of it."""
+    host, port = routerd.ws_address
+    program = [sys.executable, "-c", "from kosoku._cli import main; main()"]
+    options = ["--outdir", str(folder), "--parallelism", "8", *selection]
+    subprocess.run(
+        [*program, f"ws://{host}:{port}/echo", *options],
+        timeout=120,
+        capture_output=True,
+        check=False,  # 1 if a case failed, which is judged here
+    )
+    (cases,) = json.loads((folder / "index.json").read_text()).values()
+    found: Cases = cases
+    return found
+
+
+def failed(cases: Cases) -> Cases:
+    return {
+        case: result
+        for case, result in cases.items()
+        if not {result["behavior"], result["behaviorClose"]} <= PASSED
+    }
+
+
+def test_no_autobahn_case_fails(start_routerd: Callable[..., Routerd], tmp_path: Path) -> None:
+    routerd = start_routerd(TABLE)
+    wait_running(routerd)
+    cases = run_cases(routerd, tmp_path, *(f"--exclude={part}.*" for part in (9, 12, 13)))
+    assert failed(cases) == {}
+    assert len(cases) == 247
+    lenient = {case for case, result in cases.items() if result["behavior"] == "NON-STRICT"}
+    assert lenient - UNANSWERED == set()
+    assert routerd.troubles() == []
+
+
+def test_of_autobahns_large_messages_those_beyond_our_limits_are_too_big(
+    start_routerd: Callable[..., Routerd], tmp_path: Path
+) -> None:
+    routerd = start_routerd(TABLE)
+    wait_running(routerd)
+    cases = run_cases(routerd, tmp_path, "--include=9.*")
+    assert len(cases) == 54
+    beyond = failed(cases)
+    assert {case.rpartition(".")[0] for case in beyond} == {"9.1", "9.2", "9.3", "9.4"}
+    assert len(beyond) == 24
+    assert {result["remoteCloseCode"] for result in beyond.values()} == {TOO_BIG}
+    assert routerd.troubles() == []
