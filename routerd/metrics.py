@@ -8,21 +8,20 @@ from the table, never from data.
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import trio
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from routerd.errors import DropReason
-from routerd.status import DaemonStatus, Histogram, RouteState, RouteStatus
+from routerd.families import Kind, add, add_histogram
+from routerd.listener_metrics import listener_families
+from routerd.status import DaemonStatus, RouteState, RouteStatus
 
 _SAMPLES_A_TURN: Final = 400  # about 2 ms of text, 3 ms as OpenMetrics
 _EOF: Final = b"# EOF\n"
-
-Kind = Literal["counter", "gauge", "histogram"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class StatusCollector:
             *_message_families(status.routes),
             *_route_families(status.routes),
             *_edge_families(status),
+            *listener_families(status.listeners),
             *_process_families(status),
         ]
 
@@ -116,9 +116,9 @@ def _message_families(routes: list[RouteStatus]) -> Iterable[Metric]:
     dropped = Metric("routerd_messages_dropped", "Messages dropped, by why.", "counter")
     for route in routes:
         for outcome, count in _outcomes(route):
-            _add(settled, count, route=route.name, outcome=outcome)
+            add(settled, count, route=route.name, outcome=outcome)
         for reason in get_args(DropReason):
-            _add(dropped, route.dropped.get(reason, 0), route=route.name, reason=reason)
+            add(dropped, route.dropped.get(reason, 0), route=route.name, reason=reason)
     yield settled
     yield dropped
     yield _of_routes(
@@ -147,9 +147,9 @@ def _sink_families(routes: list[RouteStatus]) -> Iterable[Metric]:
                 ("delivered", sum(each.counts.delivered for each in same)),
                 ("failed", sum(each.counts.failed for each in same)),
             ):
-                _add(offered, count, route=route.name, sink=address, outcome=outcome)
+                add(offered, count, route=route.name, sink=address, outcome=outcome)
             is_required = any(each.required for each in same)
-            _add(required, int(is_required), route=route.name, sink=address)
+            add(required, int(is_required), route=route.name, sink=address)
     yield offered
     yield required
 
@@ -172,9 +172,9 @@ def _route_families(routes: list[RouteStatus]) -> Iterable[Metric]:
     duration = Metric("routerd_delivery_duration_seconds", "From received to settled.", "histogram")
     state = Metric("routerd_route_state", "1 for the state that the route is in.", "gauge")
     for route in routes:
-        _add_histogram(duration, route.durations, route=route.name)
+        add_histogram(duration, route.durations, route=route.name)
         for each in get_args(RouteState):
-            _add(state, int(route.state == each), route=route.name, state=each)
+            add(state, int(route.state == each), route=route.name, state=each)
     yield duration
     yield state
     yield _of_routes(
@@ -192,7 +192,7 @@ def oldest_age(route: RouteStatus, now: float) -> float:
 def _edge_families(status: DaemonStatus) -> Iterable[Metric]:
     up = Metric("routerd_connection_up", "0 while a connection is known to be of no use.", "gauge")
     for connection in status.connections:
-        _add(up, int(not connection.trouble()), connection=connection.key)
+        add(up, int(not connection.trouble()), connection=connection.key)
     yield up
     mqtt = [route for route in status.routes if route.mqtt_connected is not None]
     yield _of_routes(
@@ -209,27 +209,11 @@ def _edge_families(status: DaemonStatus) -> Iterable[Metric]:
         "Sessions that the broker had forgotten, with all that it had queued.",
         mqtt, lambda route: route.sessions_lost,
     )  # fmt: skip
-    connections = Metric("routerd_ws_connections", "WebSocket clients connected.", "gauge")
-    for path, count in status.ws_connections().items():
-        _add(connections, count, path=path)
-    yield connections
-    closed = Metric("routerd_ws_closed", "WebSocket clients that we ended, by code.", "counter")
-    for code, count in status.ws_closed().items():
-        _add(closed, count, code=code)
-    yield closed
-    refused = Metric("routerd_ws_refused", "WebSocket handshakes refused, by status.", "counter")
-    for code, count in status.ws_refused().items():
-        _add(refused, count, status=code)
-    yield refused
-    members = Metric("routerd_group_members", "Members of a group.", "gauge")
-    for group, count in status.group_members().items():
-        _add(members, count, group=group)
-    yield members
 
 
 def _process_families(status: DaemonStatus) -> Iterable[Metric]:
     lag = Metric("routerd_event_loop_lag_seconds", "How late the heartbeat came.", "histogram")
-    _add_histogram(lag, status.loop_lag)
+    add_histogram(lag, status.loop_lag)
     yield lag
     loop = trio.lowlevel.current_statistics()
     for name, help_text, value in (
@@ -242,10 +226,10 @@ def _process_families(status: DaemonStatus) -> Iterable[Metric]:
         ),
     ):
         family = Metric(name, help_text, "gauge")
-        _add(family, value)
+        add(family, value)
         yield family
     build = Metric("routerd_build_info", "1; the labels say what runs here.", "gauge")
-    _add(build, 1, version=status.version, python=platform.python_version())
+    add(build, 1, version=status.version, python=platform.python_version())
     yield build
 
 
@@ -259,21 +243,5 @@ def _of_routes(
     """A family with one sample a route."""
     family = Metric(name, help_text, kind)
     for route in routes:
-        _add(family, value(route), route=route.name)
+        add(family, value(route), route=route.name)
     return family
-
-
-def _add(family: Metric, value: float, **labels: str) -> None:
-    # Not Metric.add_sample, whose checks cost more than the sample.
-    suffix = "_total" if family.type == "counter" else ""
-    family.samples.append(Sample(family.name + suffix, labels, value))
-
-
-def _add_histogram(family: Metric, histogram: Histogram, **labels: str) -> None:
-    bounds = [*(str(bound) for bound in histogram.bounds), "+Inf"]
-    count = 0
-    for bound, more in zip(bounds, histogram.counts, strict=True):
-        count += more
-        family.samples.append(Sample(f"{family.name}_bucket", {**labels, "le": bound}, count))
-    family.samples.append(Sample(f"{family.name}_count", labels, count))
-    family.samples.append(Sample(f"{family.name}_sum", labels, histogram.total))

@@ -6,12 +6,15 @@ the trio thread, so one synchronous pass sees a consistent picture.
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from routerd.errors import DropReason
 from routerd.receipt import SinkCounts
+
+Label = TypeVar("Label")
 
 RouteState = Literal["starting", "running", "backoff", "failed", "stopped"]
 """`backoff` tries again by itself soon; `failed` stands at a message or a setting."""
@@ -168,6 +171,35 @@ class ConnectionStatus:
 
 
 @dataclass
+class ListenerStatus:
+    """One listener for WebSockets. A path is a pattern of the table, never what a client asked for.
+
+    Attributes:
+        key: its table, `ws` or `ws.NAME`.
+        connections: path -> clients now; every path of the table is there.
+        closed: path and reason -> clients that are gone, `client` those that left by themselves.
+        refused: path and reason -> handshakes that ended so; the path is empty where the table has
+            none for it, or nobody came to look.
+        unmatched: path -> messages of a type that no route takes; every path is there.
+        undecodable: path -> frames that the codec can't read; every path is there.
+        count_members: group address without captures -> members now.
+    """
+
+    key: str
+    connections: Counter[str] = field(default_factory=Counter)
+    closed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unmatched: Counter[str] = field(default_factory=Counter)
+    undecodable: Counter[str] = field(default_factory=Counter)
+    count_members: Callable[[], dict[str, int]] = dict
+
+    def know(self, path: str) -> None:
+        """The path can be connected to: it is counted, from 0 on."""
+        for counter in (self.connections, self.unmatched, self.undecodable):
+            counter.setdefault(path, 0)
+
+
+@dataclass
 class DaemonStatus:
     """The process and all of its routes.
 
@@ -177,10 +209,7 @@ class DaemonStatus:
         listening: what -> bound address, e.g. `ws` -> `127.0.0.1:8800`.
         loop_lag: how late the event loop's heartbeat came, in seconds.
         last_heartbeat: `time.monotonic()` of the newest heartbeat; old: the loop is stuck.
-        ws_connections: path pattern -> clients connected now.
-        group_members: group address without captures -> members now.
-        ws_closed: close code -> WebSocket clients that we ended with it; 4408: too slow.
-        ws_refused: HTTP status -> handshakes that ended with it.
+        listeners: those of WebSockets, as they were opened.
     """
 
     version: str
@@ -190,7 +219,13 @@ class DaemonStatus:
     listening: dict[str, str] = field(default_factory=dict)
     loop_lag: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
     last_heartbeat: float = field(default_factory=time.monotonic)
-    ws_connections: Callable[[], dict[str, int]] = dict
-    group_members: Callable[[], dict[str, int]] = dict
-    ws_closed: Callable[[], dict[str, int]] = dict
-    ws_refused: Callable[[], dict[str, int]] = dict
+    listeners: list[ListenerStatus] = field(default_factory=list)
+
+
+def summed(counts: Iterable[Mapping[Label, int]]) -> dict[Label, int]:
+    """The counts of several listeners, which may have the same path."""
+    total: Counter[Label] = Counter()
+    for each in counts:
+        for label, count in each.items():
+            total[label] += count
+    return dict(total)

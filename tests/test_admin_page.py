@@ -11,10 +11,18 @@ import trio
 from trio.testing import MockClock
 
 from routerd.admin import open_admin
+from routerd.admin.facts import status_facts
 from routerd.admin.history import History
 from routerd.admin.page import Page, sparkline
 from routerd.receipt import SinkCounts
-from routerd.status import ConnectionStatus, DaemonStatus, RouteStatus, SinkStatus, Standing
+from routerd.status import (
+    ConnectionStatus,
+    DaemonStatus,
+    ListenerStatus,
+    RouteStatus,
+    SinkStatus,
+    Standing,
+)
 
 HARMLESS = "harmless"
 HOSTILE = "\"><script>alert('1')</script>&amp;<!--"
@@ -198,6 +206,16 @@ async def test_a_connection_that_no_route_waits_for_is_not_all_well_either() -> 
     assert "All 2 routes run, but kafka.audit has trouble." in (await render(status)).text
 
 
+def a_listener() -> ListenerStatus:
+    listener = ListenerStatus("ws", count_members=lambda: {"group:/live": 7})
+    listener.know("/chat/{room}")
+    listener.connections["/chat/{room}"] = 1234
+    listener.closed["/chat/{room}", "slow"] = 3
+    listener.unmatched["/chat/{room}"] = 6
+    listener.refused["", "not_found"] = 2
+    return listener
+
+
 async def test_connections_groups_and_paths_are_listed() -> None:
     status = DaemonStatus(
         "1.2.3",
@@ -205,19 +223,28 @@ async def test_connections_groups_and_paths_are_listed() -> None:
             ConnectionStatus("mqtt", "mqtts://broker:8883"),
             ConnectionStatus("kafka", "kafka-1:9092", lambda: "no broker can be reached"),
         ],
-        ws_connections=lambda: {"/chat/{room}": 1234},
-        group_members=lambda: {"group:/live": 7},
-        ws_closed=lambda: {"4408": 3},
-        ws_refused=lambda: {"404": 2},
+        listeners=[a_listener()],
     )
     text = (await render(status)).text
     for each in (
         "mqtt mqtts://broker:8883 ● no trouble known",
         "kafka kafka-1:9092 ✕ no broker can be reached",
         "/chat/{room} 1\u202f234", "group:/live 7",
-        "3 closed by us with 4408 (too slow)", "2 refused with 404 (Not Found)",
+        "gone: 3 slow", "not let in: 2 not_found",
+        "messages of a type that no route takes: 6 /chat/{room}",
     ):  # fmt: skip
         assert each in text
+
+
+async def test_scripts_are_told_why_clients_are_gone() -> None:
+    status = DaemonStatus("1.2.3", listeners=[a_listener(), a_listener()])
+    facts = status_facts(status, History(status))
+    assert facts["ws_connections"] == {"/chat/{room}": 2468}
+    assert facts["group_members"] == {"group:/live": 14}
+    assert facts["ws_closed"] == {"slow": 6}
+    assert facts["ws_refused"] == {"not_found": 4}
+    assert facts["ws_unmatched"] == {"/chat/{room}": 12}
+    assert facts["ws_undecodable"] == {"/chat/{room}": 0}
 
 
 # --- what it must not do
@@ -238,11 +265,17 @@ def hostile(text: str) -> DaemonStatus:
         routes=routes,
         connections=[ConnectionStatus(text, text, lambda: text)],
         listening={text: text},
-        ws_connections=lambda: {text: 1},
-        group_members=lambda: {text: 1},
-        ws_closed=lambda: {text: 1},
-        ws_refused=lambda: {text: 1},
+        listeners=[hostile_listener(text)],
     )
+
+
+def hostile_listener(text: str) -> ListenerStatus:
+    listener = ListenerStatus(text, count_members=lambda: {text: 1})
+    for counts in (listener.connections, listener.unmatched, listener.undecodable):
+        counts[text] = 1
+    for reasons in (listener.closed, listener.refused):
+        reasons[text, text] = 1
+    return listener
 
 
 async def test_nothing_on_the_page_can_be_markup() -> None:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from routerd.admin import open_admin
 from routerd.admin.server import MAX_CLIENTS
 from routerd.errors import Rejected
-from routerd.status import DaemonStatus, RouteStatus, SinkStatus
+from routerd.status import DaemonStatus, ListenerStatus, RouteStatus, SinkStatus
 
 GOOD = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -371,7 +371,7 @@ async def test_a_bug_in_an_answer_is_a_500_and_a_traceback_in_our_log(
     def broken() -> dict[str, int]:
         raise ZeroDivisionError
 
-    admin.status.ws_connections = broken
+    admin.status.listeners.append(ListenerStatus("ws", count_members=broken))
     answer = await admin.send(SCRAPE)
     assert answer.startswith(b"HTTP/1.1 500")
     await admin.assert_well()

@@ -15,10 +15,18 @@ import routerd
 from routerd import cli
 from routerd.admin.app import build_app
 from routerd.admin.history import History
+from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.errors import DropReason
 from routerd.log_lines import renderer
 from routerd.metrics import open_registry
-from routerd.status import ConnectionStatus, DaemonStatus, RouteState, RouteStatus, SinkStatus
+from routerd.status import (
+    ConnectionStatus,
+    DaemonStatus,
+    ListenerStatus,
+    RouteState,
+    RouteStatus,
+    SinkStatus,
+)
 from tests.docs_pages import ROOT, read, spans, table, tables
 
 PAGE = read("operating.md")
@@ -78,11 +86,15 @@ def busy_status() -> DaemonStatus:
         "1",
         [route],
         connections=[ConnectionStatus("mqtt", "a")],
-        ws_connections=lambda: {"/a": 1},
-        group_members=lambda: {"group:/a": 1},
-        ws_closed=lambda: {"1001": 1},
-        ws_refused=lambda: {"404": 1},
+        listeners=[busy_listener()],
     )
+
+
+def busy_listener() -> ListenerStatus:
+    listener = ListenerStatus("ws", count_members=lambda: {"group:/a": 1})
+    listener.know("/a")
+    listener.closed["/a", Ending.SLOW.word] = listener.refused["", Refusal.NOT_FOUND.word] = 1
+    return listener
 
 
 def labels_of(family: Metric) -> set[str]:

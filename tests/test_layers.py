@@ -23,6 +23,8 @@ LAYERS = [
     ["daemon"],
     ["admin", "config", "heartbeat", "log", "systemd"],
     ["log_lines", "metrics", "route"],
+    ["listener_metrics"],
+    ["families"],
     ["connectors", "delivery", "endings"],
     ["groups", "shape", "supervise"],
     ["interfaces", "mailbox"],

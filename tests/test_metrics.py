@@ -21,6 +21,7 @@ from routerd.receipt import SinkCounts
 from routerd.status import (
     ConnectionStatus,
     DaemonStatus,
+    ListenerStatus,
     RouteState,
     RouteStatus,
     SinkStatus,
@@ -49,8 +50,10 @@ DESIGN = {
     "routerd_mqtt_sessions_lost_total": {"route"},
     "routerd_connection_up": {"connection"},
     "routerd_ws_connections": {"path"},
-    "routerd_ws_closed_total": {"code"},
-    "routerd_ws_refused_total": {"status"},
+    "routerd_ws_closed_total": {"path", "reason"},
+    "routerd_ws_refused_total": {"path", "reason"},
+    "routerd_ws_unmatched_total": {"path"},
+    "routerd_ws_undecodable_total": {"path"},
     "routerd_group_members": {"group"},
     "routerd_event_loop_lag_seconds_bucket": {"le"},
     "routerd_event_loop_lag_seconds_count": set(),
@@ -74,6 +77,15 @@ def a_route(name: str = "telemetry") -> RouteStatus:
     )
 
 
+def a_listener() -> ListenerStatus:
+    listener = ListenerStatus("ws", count_members=lambda: {"group:/live": 2})
+    listener.know("/chat/{room}")
+    listener.connections["/chat/{room}"] = 4
+    listener.closed["/chat/{room}", "slow"] = 3
+    listener.refused["", "not_found"] = 5
+    return listener
+
+
 def a_status(*routes: RouteStatus) -> DaemonStatus:
     return DaemonStatus(
         "1.2.3",
@@ -82,10 +94,7 @@ def a_status(*routes: RouteStatus) -> DaemonStatus:
             ConnectionStatus("mqtt", "mqtt://broker:1883"),
             ConnectionStatus("kafka", "kafka-1:9092", lambda: "no broker can be reached"),
         ],
-        ws_connections=lambda: {"/chat/{room}": 4},
-        group_members=lambda: {"group:/live": 2},
-        ws_closed=lambda: {"4408": 3},
-        ws_refused=lambda: {"404": 5},
+        listeners=[a_listener()],
     )
 
 
@@ -238,15 +247,32 @@ async def test_a_route_without_mqtt_says_nothing_of_mqtt() -> None:
 async def test_the_edges_are_labelled_with_patterns() -> None:
     samples = await scrape(a_status())
     assert value(samples, "routerd_ws_connections", path="/chat/{room}") == 4
+    assert value(samples, "routerd_ws_unmatched_total", path="/chat/{room}") == 0
+    assert value(samples, "routerd_ws_undecodable_total", path="/chat/{room}") == 0
     assert value(samples, "routerd_group_members", group="group:/live") == 2
+
+
+async def test_who_is_gone_and_who_was_not_let_in_is_counted_by_path_and_reason() -> None:
+    samples = await scrape(a_status())
+    path = "/chat/{room}"
+    assert value(samples, "routerd_ws_closed_total", path=path, reason="slow") == 3
+    assert value(samples, "routerd_ws_refused_total", path="", reason="not_found") == 5
+
+
+async def test_listeners_with_the_same_path_are_added_up() -> None:
+    status = a_status()
+    status.listeners = [a_listener(), a_listener()]
+    samples = await scrape(status)
+    path = "/chat/{room}"
+    assert value(samples, "routerd_ws_connections", path=path) == 8
+    assert value(samples, "routerd_ws_closed_total", path=path, reason="slow") == 6
+    assert value(samples, "routerd_group_members", group="group:/live") == 4
 
 
 async def test_a_connection_with_trouble_is_not_up() -> None:
     samples = await scrape(a_status())
     assert value(samples, "routerd_connection_up", connection="mqtt") == 1
     assert value(samples, "routerd_connection_up", connection="kafka") == 0
-    assert value(samples, "routerd_ws_closed_total", code="4408") == 3
-    assert value(samples, "routerd_ws_refused_total", status="404") == 5
     assert 'version="1.2.3"' in (await expose(open_registry(a_status()), "")).body.decode()
 
 

@@ -11,9 +11,9 @@ from trio.testing import wait_all_tasks_blocked
 from routerd.address import parse_path_pattern
 from routerd.connectors.websocket import client as client_module
 from routerd.connectors.websocket import source as source_module
-from routerd.connectors.websocket.client import INTERNAL_ERROR, TOO_SLOW
 from routerd.connectors.websocket.frames import encode
 from routerd.connectors.websocket.guard import FRAGMENTS, MESSAGE_BYTES
+from routerd.connectors.websocket.reasons import Ending
 from tests.fakes import fake_status
 from tests.raw_websocket import (
     BINARY,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 async def wait_until_gone(house: House, label: str = "/echo/{room}", *, left: int = 0) -> None:
     """Returns when only `left` clients are counted at `label`."""
-    await eventually(lambda: house.status.ws_connections()[label] == left)
+    await eventually(lambda: house.counts.connections[label] == left)
 
 
 async def read(client: RawClient, count: int) -> list[bytes]:
@@ -181,8 +181,7 @@ async def test_an_unrouted_path_is_not_found_before_any_upgrade() -> None:
         assert status == 404
         assert b"Upgrade" not in head
         assert await client.read_to_end() == b""
-        assert house.connection.roster.refused == {404: 1}
-        assert house.status.ws_refused() == {"404": 1}
+        assert house.counts.refused == {("", "not_found"): 1}
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 3999])
@@ -192,9 +191,9 @@ async def test_a_client_that_says_goodbye_is_answered_and_forgotten(code: int) -
         await client.send(frame(CLOSE, code.to_bytes(2, "big")))
         assert await client.read_close() == code
         assert await client.read() is None
-        await wait_until_gone(house)
+        await house.connection.roster.wait_empty()
         assert ("echo", "1") not in house.connection.roster.groups
-        assert house.connection.roster.closed == {}
+        assert house.counts.closed == {("/echo/{room}", "client"): 1}
 
 
 async def test_clients_that_go_without_a_word_are_forgotten() -> None:
@@ -202,7 +201,7 @@ async def test_clients_that_go_without_a_word_are_forgotten() -> None:
         await wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
         clients = [await house.connect("/echo/1") for _ in range(20)]
-        assert house.status.ws_connections()["/echo/{room}"] == 20
+        assert house.counts.connections["/echo/{room}"] == 20
         for number, client in enumerate(clients):
             if number % 2:
                 await client.reset()
@@ -210,6 +209,7 @@ async def test_clients_that_go_without_a_word_are_forgotten() -> None:
                 await client.aclose()
         await wait_until_gone(house)
         await house.connection.roster.wait_empty()
+        assert house.counts.closed == {("/echo/{room}", "client"): 20}
         await wait_all_tasks_blocked()
         assert trio.lowlevel.current_statistics().tasks_living == tasks
 
@@ -225,7 +225,7 @@ async def test_who_completes_no_handshake_is_told_so_and_cut(
             await client.send(beginning)
             with trio.fail_after(5):
                 assert (await client.read_answer())[0] == 408
-        assert house.connection.roster.refused == {408: 3}
+        assert house.counts.refused == {("", "timeout"): 3}
 
 
 @pytest.mark.slow
@@ -238,7 +238,7 @@ async def test_who_answers_pings_stays_and_who_does_not_goes(
         deaf, good = await house.connect("/echo/1"), await house.connect("/echo/1")
         answered = 0
         with trio.fail_after(5):
-            while house.status.ws_connections()["/echo/{room}"] == 2:
+            while house.counts.connections["/echo/{room}"] == 2:
                 ping = await good.read()
                 assert ping is not None
                 assert ping.opcode == PING
@@ -246,8 +246,8 @@ async def test_who_answers_pings_stays_and_who_does_not_goes(
                 answered += 1
         assert answered > 1
         with trio.fail_after(5):
-            assert await deaf.read_close() == INTERNAL_ERROR
-        assert house.connection.roster.closed == {INTERNAL_ERROR: 1}
+            assert await deaf.read_close() == Ending.PING_TIMEOUT.code
+        assert house.counts.closed == {("/echo/{room}", "ping_timeout"): 1}
 
 
 @pytest.mark.slow
@@ -256,10 +256,10 @@ async def test_a_client_that_does_not_read_is_cut_and_blocks_nobody() -> None:
         slow, good = await house.connect("/echo/1"), await house.connect("/echo/1")
         payload, sent = b"x" * 65536, 0
         with trio.fail_after(10):
-            while not house.connection.roster.closed:
+            while not house.counts.closed:
                 sent += 1
                 assert await good.echo(payload) == payload
-        assert house.connection.roster.closed == {TOO_SLOW: 1}
+        assert house.counts.closed == {("/echo/{room}", "slow"): 1}
         await wait_until_gone(house, left=1)
         assert await good.echo(b"still here") == b"still here"
         heard = 0
@@ -267,26 +267,33 @@ async def test_a_client_that_does_not_read_is_cut_and_blocks_nobody() -> None:
             while (found := await slow.read()) is not None and found.opcode == TEXT:
                 heard += 1
         assert found is not None
-        assert found.code == TOO_SLOW
+        assert found.code == Ending.SLOW.code
         assert 0 < heard < sent
 
 
-async def test_a_breach_of_a_limit_is_counted() -> None:
+@pytest.mark.parametrize(
+    ("data", "ending"),
+    [
+        (frame(TEXT, length=MESSAGE_BYTES + 1, width=8), Ending.TOO_BIG),
+        (
+            frame(TEXT, b"a", fin=False) + frame(CONTINUATION, fin=False) * FRAGMENTS,
+            Ending.TOO_MANY_FRAGMENTS,
+        ),
+        (frame(TEXT, b"a", masked=False), Ending.PROTOCOL_ERROR),
+        (frame(TEXT, b"\xff"), Ending.INVALID_UTF8),
+    ],
+    ids=["too big", "in too many pieces", "unmasked", "no UTF-8"],
+)
+async def test_who_does_wrong_is_told_by_a_code_and_counted_by_a_reason(
+    data: bytes, ending: Ending
+) -> None:
     async with open_house() as house:
         client = await house.connect("/echo/1")
-        await client.send(frame(TEXT, length=MESSAGE_BYTES + 1, width=8))
-        assert await client.read_close() == 1009
+        await client.send(data)
+        assert await client.read_close() == ending.code
         await client.read_to_end()
-        assert house.connection.roster.closed == {1009: 1}
-
-
-async def test_a_breach_of_the_protocol_is_counted() -> None:
-    async with open_house() as house:
-        client = await house.connect("/echo/1")
-        await client.send(frame(TEXT, b"a", masked=False))
-        assert await client.read_close() == 1002
-        await client.read_to_end()
-        assert house.connection.roster.closed == {1002: 1}
+        await house.connection.roster.wait_empty()
+        assert house.counts.closed == {("/echo/{room}", ending.word): 1}
 
 
 async def test_a_bug_that_every_client_meets_is_one_traceback_a_minute(
@@ -294,12 +301,12 @@ async def test_a_bug_that_every_client_meets_is_one_traceback_a_minute(
 ) -> None:
     async with open_house() as house:
         inlet = cast("Inlet", BrokenInlet())
-        house.connection.roster.paths.add(parse_path_pattern("/bug"), inlet)
+        house.connection.roster.open_path(parse_path_pattern("/bug"), inlet)
         for _ in range(5):
             unlucky = await house.connect("/bug")
             await unlucky.send(frame(TEXT, b"x"))
-            assert await unlucky.read_close() == INTERNAL_ERROR
-        assert house.connection.roster.closed == {INTERNAL_ERROR: 5}
+            assert await unlucky.read_close() == Ending.BUG.code
+        assert house.counts.closed == {("/bug", "bug"): 5}
     assert len(caplog.records) == 1
 
 
@@ -315,14 +322,14 @@ async def test_a_bug_cuts_the_client_that_met_it_and_nobody_else(
 ) -> None:
     async with open_house() as house:
         inlet = cast("Inlet", BrokenInlet())
-        house.connection.roster.paths.add(parse_path_pattern("/bug"), inlet)
+        house.connection.roster.open_path(parse_path_pattern("/bug"), inlet)
         unlucky, good = await house.connect("/bug"), await house.connect("/echo/1")
         await unlucky.send(frame(TEXT, b"x"))
-        assert await unlucky.read_close() == INTERNAL_ERROR
+        assert await unlucky.read_close() == Ending.BUG.code
         assert await unlucky.read() is None
         assert await good.echo(b"still here") == b"still here"
-        assert house.connection.roster.closed == {INTERNAL_ERROR: 1}
-        assert house.status.ws_connections()["/bug"] == 0
+        assert house.counts.closed == {("/bug", "bug"): 1}
+        assert house.counts.connections["/bug"] == 0
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "ZeroDivisionError" in caplog.text
 
@@ -365,7 +372,7 @@ async def test_a_client_that_leaves_while_its_route_is_full_loses_nothing_silent
         await client.send(frame(TEXT, b"a") + frame(TEXT, b"b"))
         await eventually(lambda: full.status.inflight > 0)
         await wait_all_tasks_blocked()
-        next(iter(house.connection.roster.guests)).end(1001)
+        next(iter(house.connection.roster.guests)).end(Ending.RESTART)
         await wait_until_gone(house, "/full")
         assert full.status.dropped == {"overloaded": 1}
         assert full.status.received == 2

@@ -13,7 +13,8 @@ from routerd.address import parse_group_path
 from routerd.connectors.websocket import listener as listener_module
 from routerd.connectors.websocket.connector import WebSocketConnection, WebSocketConnector
 from routerd.connectors.websocket.frames import encode
-from routerd.connectors.websocket.listener import SERVICE_RESTART, let_in
+from routerd.connectors.websocket.listener import let_in
+from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.settings import GroupSinkSpec, ListenerSettings
 from routerd.errors import Rejected
@@ -33,10 +34,10 @@ def broadcast_to(connection: WebSocketConnection, path: str) -> None:
 
 async def test_clients_are_counted_by_the_paths_of_the_table() -> None:
     async with open_house() as house:
-        assert house.status.ws_connections() == {"/echo": 0, "/echo/{room}": 0}
+        assert house.counts.connections == {"/echo": 0, "/echo/{room}": 0}
         for path in ("/echo", "/echo/1", "/echo/2"):
             await house.connect(path)
-        assert house.status.ws_connections() == {"/echo": 1, "/echo/{room}": 2}
+        assert house.counts.connections == {"/echo": 1, "/echo/{room}": 2}
 
 
 async def test_members_are_counted_for_groups_that_have_one_name() -> None:
@@ -45,12 +46,12 @@ async def test_members_are_counted_for_groups_that_have_one_name() -> None:
             broadcast_to(house.connection, path)
         for path in ("/live", "/live/", "/live/7", "/%2F"):
             await house.connect(path)
-        assert house.status.group_members() == {
+        assert house.counts.count_members() == {
             "group:/echo": 0, "group:live": 1, "group:/live/": 1, "group:/%2F": 1,
         }  # fmt: skip
 
 
-async def test_two_listeners_are_counted_together() -> None:
+async def test_two_listeners_are_counted_each_by_itself() -> None:
     async with open_house() as house:
         settings = ListenerSettings("ws.other", "127.0.0.1", 0)
         connector = WebSocketConnector()
@@ -61,8 +62,10 @@ async def test_two_listeners_are_counted_together() -> None:
             await house.connect("/live")
             client = await connect(int(house.status.listening["ws.other"].rpartition(":")[2]))
             await client.open("/live")
-            assert house.status.ws_connections()["/live"] == 2
-            assert house.status.group_members()["group:/live"] == 2
+            assert [each.key for each in house.status.listeners] == ["ws", "ws.other"]
+            for counts in house.status.listeners:
+                assert counts.connections["/live"] == 1
+                assert counts.count_members()["group:/live"] == 1
             await client.aclose()
 
 
@@ -118,8 +121,8 @@ async def test_everyone_is_sent_home_after_what_is_queued_for_them() -> None:
             while (found := await client.read()) is not None and found.opcode == TEXT:
                 payloads.append(found.payload)
             assert found is not None
-            assert found.code == SERVICE_RESTART
-            await client.send(frame(CLOSE, SERVICE_RESTART.to_bytes(2, "big")))
+            assert found.code == Ending.RESTART.code
+            await client.send(frame(CLOSE, Ending.RESTART.code.to_bytes(2, "big")))
             assert await client.read() is None
             await client.aclose()
             heard.append(payloads)
@@ -130,9 +133,8 @@ async def test_everyone_is_sent_home_after_what_is_queued_for_them() -> None:
             house.publish(("echo", "1"), encode(b"%d" % number, is_text=True))
         house.keep_clients()
     assert heard == [[b"%d" % number for number in range(10)]] * 5
-    assert house.connection.roster.closed == {SERVICE_RESTART: 5}
-    assert house.status.ws_closed() == {str(SERVICE_RESTART): 5}
-    assert house.status.ws_connections()["/echo/{room}"] == 0
+    assert house.counts.closed == {("/echo/{room}", "restart"): 5}
+    assert house.counts.connections["/echo/{room}"] == 0
 
 
 @pytest.mark.slow
@@ -143,7 +145,7 @@ async def test_who_ignores_the_goodbye_does_not_keep_us(monkeypatch: pytest.Monk
         await waiting.send(request("/echo/1")[:-1])
         house.keep_clients()
     with trio.fail_after(5):
-        assert await ignorant.read_close() == SERVICE_RESTART
+        assert await ignorant.read_close() == Ending.RESTART.code
         assert await ignorant.read() is None
         assert (await waiting.read_answer())[0] is None
     await ignorant.aclose()
@@ -152,9 +154,9 @@ async def test_who_ignores_the_goodbye_does_not_keep_us(monkeypatch: pytest.Monk
 
 async def test_who_comes_in_during_the_goodbye_is_sent_home_at_once() -> None:
     async with open_house() as house:
-        await house.connection.roster.dismiss(SERVICE_RESTART, within=0)
+        await house.connection.roster.dismiss(Ending.RESTART, within=0)
         late = await house.connect("/echo/1")
-        assert await late.read_close() == SERVICE_RESTART
+        assert await late.read_close() == Ending.RESTART.code
 
 
 class Exhausted:

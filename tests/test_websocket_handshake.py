@@ -1,11 +1,10 @@
 """Requests taken apart. Those that are refused stand in `hostile_websockets.py`."""
 
-from http import HTTPStatus
-
 import pytest
 
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.handshake import HEAD_BYTES, Refused, find_end, parse
+from routerd.connectors.websocket.reasons import Refusal
 from routerd.connectors.websocket.session import Session
 from tests.raw_websocket import request
 
@@ -75,7 +74,7 @@ def test_a_page_of_this_host_may_come_in(host: bytes, origin: bytes) -> None:
 def test_a_page_from_elsewhere_may_not(origin: bytes) -> None:
     with pytest.raises(Refused) as caught:
         parse(request(Host=b"example.org", Origin=origin)).check_origin()
-    assert caught.value.status == HTTPStatus.FORBIDDEN
+    assert caught.value.reason is Refusal.ORIGIN
 
 
 def test_what_trio_websocket_is_given_says_the_same_and_no_more() -> None:
@@ -99,11 +98,11 @@ def test_a_head_ends_where_its_empty_line_does() -> None:
 def test_a_head_that_is_too_long_is_refused(data: bytes) -> None:
     with pytest.raises(Refused) as caught:
         find_end(data)
-    assert caught.value.status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    assert caught.value.reason is Refusal.TOO_LONG
 
 
 def test_a_refusal_says_the_status_and_nothing_of_us() -> None:
-    answer = Refused(HTTPStatus.METHOD_NOT_ALLOWED, b"Allow: GET").encode()
+    answer = Refused(Refusal.BAD_METHOD, b"Allow: GET").encode()
     assert answer == (
         b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n"
         b"Content-Length: 0\r\nConnection: close\r\n\r\n"

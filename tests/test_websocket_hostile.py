@@ -123,7 +123,7 @@ async def test_good_clients_notice_nothing_of_resets_at_every_stage(
             bad = await house.connect("/echo/bad")
             await bad.send(data[: 1 + len(data) // 2])
             await bad.reset()
-        await eventually(lambda: house.status.ws_connections()["/echo/{room}"] == 10)
+        await eventually(lambda: house.counts.connections["/echo/{room}"] == 10)
     assert caplog.records == []
 
 
@@ -201,4 +201,4 @@ async def test_wrong_clients_leave_nothing_behind() -> None:
         await wait_all_tasks_blocked(0.01)
         assert trio.lowlevel.current_statistics().tasks_living == tasks
         assert resident_bytes() - memory < 32 << 20
-        assert set(house.status.ws_connections().values()) == {0}
+        assert set(house.counts.connections.values()) == {0}

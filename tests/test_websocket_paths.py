@@ -88,10 +88,3 @@ def test_dots_and_nothing_are_segments_like_any_other() -> None:
     assert paths.find(("b",)) is None
     assert paths.find(("c", "")) is not None
     assert paths.find(("c",)) is None
-
-
-def test_labels_come_from_the_table_each_once() -> None:
-    paths = Paths()
-    listen(paths, "/chat/{room}", "/log")
-    paths.add(group_pattern(parse_group_path("/chat/{room}")))
-    assert paths.labels == ("/chat/{room}", "/log")

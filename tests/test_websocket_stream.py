@@ -12,7 +12,8 @@ from routerd.connectors.websocket import stream as stream_module
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.guard import MESSAGE_BYTES
 from routerd.connectors.websocket.handshake import parse
-from routerd.connectors.websocket.stream import TOO_BIG, ClientStream
+from routerd.connectors.websocket.reasons import Ending
+from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
 from tests.raw_websocket import BINARY, TEXT, frame, request
 
@@ -25,7 +26,7 @@ class Line:
     def __init__(self, nursery: trio.Nursery, near: socket.socket, far: socket.socket) -> None:
         transport = trio.SocketStream(trio.socket.from_stdlib_socket(near))
         self.client = trio.SocketStream(trio.socket.from_stdlib_socket(far))
-        self.offences: list[int] = []
+        self.offences: list[Ending] = []
         self.writer = Writer(
             transport.socket,
             start_drain=lambda: nursery.start_soon(self.writer.drain),
@@ -96,8 +97,8 @@ async def test_what_is_over_a_limit_never_arrives_and_the_client_is_told() -> No
         await line.client.send_all(good + frame(BINARY, length=MESSAGE_BYTES + 1, width=8))
         assert await line.stream.receive_some() == good
         assert await line.stream.receive_some() == b""
-        assert await line.client.receive_some() == encode_close(TOO_BIG)
-        assert line.offences == [TOO_BIG]
+        assert await line.client.receive_some() == encode_close(Ending.TOO_BIG.code)
+        assert line.offences == [Ending.TOO_BIG]
 
 
 async def test_closing_waits_for_the_client_to_close_its_side() -> None:
@@ -121,11 +122,11 @@ async def test_closing_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_a_client_that_broke_the_protocol_is_told_how() -> None:
     async with open_line() as line, trio.open_nursery() as nursery:
-        line.stream.close_code = lambda: 1002
+        line.stream.offence = lambda: Ending.PROTOCOL_ERROR
         nursery.start_soon(line.stream.aclose)
         assert await line.client.receive_some() == encode_close(1002)
         await line.client.aclose()
-    assert line.offences == [1002]
+    assert line.offences == [Ending.PROTOCOL_ERROR]
 
 
 async def test_closing_while_cancelled_closes_at_once() -> None:

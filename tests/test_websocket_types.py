@@ -3,8 +3,8 @@
 import pytest
 import trio
 
-from routerd.connectors.websocket.client import INVALID_DATA
 from routerd.connectors.websocket.codecs import CODECS
+from routerd.connectors.websocket.reasons import Ending
 from tests.raw_websocket import BINARY, TEXT, RawClient, frame
 from tests.websocket_house import House, eventually, open_house
 
@@ -24,7 +24,7 @@ async def read(client: RawClient) -> bytes:
 def counts(house: House) -> tuple[int, int]:
     """Unmatched messages, and frames that could not be read."""
     roster = house.connection.roster
-    return roster.unmatched["/typed"], roster.undecodable["/typed"]
+    return roster.status.unmatched["/typed"], roster.status.undecodable["/typed"]
 
 
 async def test_a_type_stays_where_no_other_is_said() -> None:
@@ -91,7 +91,7 @@ async def test_a_frame_that_cannot_be_read_is_counted_and_the_tenth_ends_its_cli
         assert (await read(client))[4:] == b"well"
         await client.send(frame(TEXT, b"\x01\x00\x00\x00x"))
         with trio.fail_after(5):
-            assert await client.read_close() == INVALID_DATA
+            assert await client.read_close() == Ending.BAD_FRAMES.code
         assert counts(house) == (0, 10)
         assert (await read(other))[4:] == b"well"
         await other.send(said(1, b"unharmed"))
@@ -104,5 +104,5 @@ async def test_how_many_bad_frames_are_too_many_is_the_tables_to_say() -> None:
         client = await house.connect("/typed")
         await client.send(frame(TEXT, b"not JSON"))
         with trio.fail_after(5):
-            assert await client.read_close() == INVALID_DATA
-        assert house.status.ws_closed() == {"1007": 1}
+            assert await client.read_close() == Ending.BAD_FRAMES.code
+        assert house.counts.closed == {("/typed", "bad_frames"): 1}

@@ -18,7 +18,7 @@ from routerd.interfaces import RouteContext
 from routerd.mailbox import Mailbox
 from routerd.receipt import SinkCounts
 from routerd.scope import Scope
-from routerd.status import DaemonStatus, RouteStatus
+from routerd.status import DaemonStatus, ListenerStatus, RouteStatus
 from routerd.template import Template
 from tests.fakes import fake_status
 from tests.raw_websocket import RawClient, connect
@@ -47,6 +47,11 @@ class House:
     nursery: trio.Nursery
     clients: list[RawClient] = field(default_factory=list)
 
+    @property
+    def counts(self) -> ListenerStatus:
+        """What the listener counts."""
+        return self.connection.status
+
     def add_room(
         self,
         path: str,
@@ -69,7 +74,7 @@ class House:
 
     def allow(self, path: str) -> None:
         """Lets clients connect to a path that nobody reads from."""
-        self.connection.roster.paths.add(group_pattern(parse_group_path(path)))
+        self.connection.roster.open_path(group_pattern(parse_group_path(path)))
 
     def publish(self, group: tuple[str, ...], frame: bytes) -> None:
         """Sends a frame to a group, as a route from elsewhere would."""

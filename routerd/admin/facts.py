@@ -5,14 +5,22 @@ Scripts rely on the names of these fields: add to them, change none.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import trio
 
 from routerd.admin.history import History
-from routerd.status import ConnectionStatus, DaemonStatus, RouteStatus, SinkStatus, Standing
+from routerd.status import (
+    ConnectionStatus,
+    DaemonStatus,
+    ListenerStatus,
+    RouteStatus,
+    SinkStatus,
+    Standing,
+    summed,
+)
 
 HEARTBEAT_LIMIT_SECONDS: Final = 2.0
 
@@ -54,10 +62,19 @@ def status_facts(status: DaemonStatus, history: History) -> Facts:
             {**route_facts(route), "delivered_per_second": history.rate(index)}
             for index, route in enumerate(status.routes)
         ],
-        "ws_connections": status.ws_connections(),
-        "group_members": status.group_members(),
-        "ws_closed": status.ws_closed(),
-        "ws_refused": status.ws_refused(),
+        **edge_facts(status.listeners),
+    }
+
+
+def edge_facts(listeners: Sequence[ListenerStatus]) -> dict[str, dict[str, int]]:
+    """Clients and members now by path and by group; and why clients are gone or not let in."""
+    return {
+        "ws_connections": summed(each.connections for each in listeners),
+        "group_members": summed(each.count_members() for each in listeners),
+        "ws_closed": _by_reason(each.closed for each in listeners),
+        "ws_refused": _by_reason(each.refused for each in listeners),
+        "ws_unmatched": summed(each.unmatched for each in listeners),
+        "ws_undecodable": summed(each.undecodable for each in listeners),
     }
 
 
@@ -123,6 +140,11 @@ def _counts(route: RouteStatus) -> Facts:
         "sessions_lost": route.sessions_lost,
         "reordered": route.reordered,
     }
+
+
+def _by_reason(counts: Iterable[Mapping[tuple[str, str], int]]) -> dict[str, int]:
+    """On all paths together: the metrics have them one by one."""
+    return summed({reason: count} for each in counts for (_, reason), count in each.items())
 
 
 def _connection(connection: ConnectionStatus) -> Facts:

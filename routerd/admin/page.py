@@ -14,7 +14,7 @@ import jinja2
 import trio
 
 from routerd.admin import words
-from routerd.admin.facts import heartbeat_age, moment
+from routerd.admin.facts import edge_facts, heartbeat_age, moment
 from routerd.admin.history import EVERY, SAMPLES, History
 from routerd.metrics import oldest_age
 from routerd.status import DaemonStatus, RouteState, RouteStatus
@@ -100,6 +100,7 @@ class Page:
             "mood": mood,
             "verdict": verdict,
             "views": self._views(),
+            "edge": edge_facts(status.listeners),
             "now": time.time(),
             "lag": words.lag(self._history.loop_lag),
             "heartbeat": heartbeat_age(status),
@@ -209,7 +210,5 @@ def _environment() -> jinja2.Environment:
         "duration": words.duration,
         "count": words.count,
         "size": words.size,
-        "close_code": words.close_code,
-        "http_status": words.http_status,
     }
     return environment

@@ -1,15 +1,8 @@
 """Numbers as people read them."""
 
-from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Final
 
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_CLOSE_CODES: Final = {
-    "1001": "going away", "1002": "broke the protocol", "1007": "not UTF-8",
-    "1009": "too large", "1011": "a bug in routerd", "4408": "too slow",
-}  # fmt: skip
-_STATUSES: Final = {str(status.value): status.phrase for status in HTTPStatus}
 _FEW: Final = 10
 _MANY: Final = 1000
 
@@ -60,17 +53,3 @@ def lag(seconds: float | None) -> str:
     if seconds == float("inf"):
         return "over a minute"
     return f"under {seconds * 1000:g} ms" if seconds < 1 else f"under {seconds:g} s"
-
-
-def close_code(code: str) -> str:
-    """A WebSocket close code and what it says."""
-    return _explained(code, _CLOSE_CODES)
-
-
-def http_status(code: str) -> str:
-    """An HTTP status and what it says."""
-    return _explained(code, _STATUSES)
-
-
-def _explained(code: str, meanings: Mapping[str, str]) -> str:
-    return f"{code} ({meanings[code]})" if code in meanings else code

@@ -7,7 +7,6 @@ but `Cancelled`.
 import logging
 import random
 from collections import deque
-from http import HTTPStatus
 
 import trio
 import trio_websocket
@@ -18,6 +17,7 @@ from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.guard import MESSAGE_BYTES
 from routerd.connectors.websocket.handshake import Handshake, Refused, parse
 from routerd.connectors.websocket.paths import Place, SessionEvent
+from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.session import Session
 from routerd.connectors.websocket.source import PATIENCE, Inlet
@@ -37,11 +37,8 @@ READ_AHEAD = 16
 TELL_BUGS_EVERY = 60.0
 """Seconds."""
 
-NORMAL = 1000
-PROTOCOL_ERROR = 1002
-INVALID_DATA = 1007
-INTERNAL_ERROR = 1011
-TOO_SLOW = 4408
+_OFFENCES = {1002: Ending.PROTOCOL_ERROR, 1007: Ending.INVALID_UTF8}
+"""What trio-websocket finds, by its close code."""
 _GONE = (
     OSError,
     trio.BrokenResourceError,
@@ -59,7 +56,9 @@ class Client:
         self._transport = transport
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
-        self._end_code: int | None = None
+        self._ending: Ending | None = None
+        self._label = ""
+        self._was_in = False
         self._is_hopeless = False
         self._undecodable = 0
 
@@ -72,7 +71,7 @@ class Client:
                 self._writer = writer = Writer(
                     self._transport.socket,
                     start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
-                    on_slow=lambda: self.end(TOO_SLOW, is_hopeless=True),
+                    on_slow=lambda: self.end(Ending.SLOW, is_hopeless=True),
                 )
                 stream = ClientStream(self._transport, writer, on_offence=self._note_end)
                 await self._serve(nursery, stream)
@@ -81,21 +80,23 @@ class Client:
             pass
         except* Exception:  # noqa: BLE001 - to keep a bug from the other clients
             self._tell_bug()
-            self._note_end(INTERNAL_ERROR)
-            last_words = encode_close(INTERNAL_ERROR)
+            self._note_end(Ending.BUG)
+            last_words = encode_close(Ending.BUG.code)
         finally:
+            if self._was_in:
+                self._note_end(Ending.CLIENT)
             self._writer.close(last_words=last_words)
             self._roster.forget(self)
 
-    def end(self, code: int, *, is_hopeless: bool = False) -> None:
-        """Closes it with `code`, once what is queued for it has been written.
+    def end(self, why: Ending, *, is_hopeless: bool = False) -> None:
+        """Closes it with the code of `why`, once what is queued for it has been written.
 
         Args:
-            code: why, for the client.
+            why: counted, unless it has another reason to end already.
             is_hopeless: whether the kernel shall give up what it could not send by then.
         """
-        if self._end_code is None:
-            self._note_end(code)
+        if self._ending is None:
+            self._note_end(why)
             self._is_hopeless = is_hopeless
             self._reading.cancel()
 
@@ -103,11 +104,11 @@ class Client:
         """Ends it now, whatever it is told or has told us meanwhile."""
         self._whole.cancel()
 
-    def _note_end(self, code: int) -> None:
-        """It is us who end this client, and why. The first reason counts."""
-        if self._end_code is None:
-            self._end_code = code
-            self._roster.closed[code] += 1
+    def _note_end(self, why: Ending) -> None:
+        """Counts why it ends. The first reason counts."""
+        if self._ending is None:
+            self._ending = why
+            self._roster.status.closed[self._label, why.word] += 1
 
     def _tell_bug(self) -> None:
         """A traceback now and then: what one client met, the next ones may meet as well."""
@@ -120,7 +121,7 @@ class Client:
         try:
             asked, place = await self._hear(stream)
         except Refused as refused:
-            self._roster.refused[refused.status] += 1
+            self._roster.status.refused[self._label, refused.reason.word] += 1
             await stream.refuse(refused.encode())
         else:
             await self._visit(nursery, stream, asked, place)
@@ -134,11 +135,12 @@ class Client:
             asked = parse(await stream.read_head())
             place = self._roster.paths.find(asked.segments)
             if place is None:
-                raise Refused(HTTPStatus.NOT_FOUND)
+                raise Refused(Refusal.NOT_FOUND)
+            self._label = place.label
             asked.check_upgrade()
             asked.check_origin()
             return asked, place
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT)
+        raise Refused(Refusal.TIMEOUT)
 
     async def _visit(
         self, nursery: trio.Nursery, stream: ClientStream, asked: Handshake, place: Place
@@ -159,16 +161,17 @@ class Client:
                 nursery, stream, message_queue_size=READ_AHEAD, max_message_size=MESSAGE_BYTES
             )
             socket = await request.accept()
-            stream.close_code = lambda: _code_for_offender(socket)
+            stream.offence = lambda: _offence(socket)
             nursery.start_soon(self._keep_alive, socket, name="websocket pings")
             with self._reading:
                 await self._read(socket, stream, session=session, place=place)
         finally:
             if roster.leave(self, group=asked.segments, member=writer):
+                self._was_in = True
                 _announce("@disconnect", session, place)
         stream.is_hopeless = self._is_hopeless
         with trio.move_on_after(CLOSE_TIMEOUT):
-            await socket.aclose(self._end_code or NORMAL)
+            await socket.aclose((self._ending or Ending.CLIENT).code)
             await stream.aclose()
 
     async def _read(
@@ -192,7 +195,7 @@ class Client:
             kind, payload, is_text = content
             takers = place.takers(kind)
             if not takers:
-                self._roster.unmatched[place.label] += 1
+                self._roster.status.unmatched[place.label] += 1
             full: list[tuple[Inlet, Message]] = []
             for inlet in takers:
                 message = Message(address, payload, is_text=is_text, origin=session, type=kind)
@@ -213,10 +216,10 @@ class Client:
         try:
             return reading.codec.decode(data, is_text=is_text)
         except Undecodable:
-            self._roster.undecodable[place.label] += 1
+            self._roster.status.undecodable[place.label] += 1
             self._undecodable += 1
             if self._undecodable >= reading.bad_frames:
-                self.end(INVALID_DATA)
+                self.end(Ending.BAD_FRAMES)
             return None
 
     async def _keep_alive(self, socket: trio_websocket.WebSocketConnection) -> None:
@@ -230,7 +233,7 @@ class Client:
                 except _GONE:
                     return
             if patience.cancelled_caught:
-                self.end(INTERNAL_ERROR, is_hopeless=True)
+                self.end(Ending.PING_TIMEOUT, is_hopeless=True)
                 return
 
 
@@ -267,9 +270,7 @@ def _peer(transport: trio.SocketStream) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _code_for_offender(socket: trio_websocket.WebSocketConnection) -> int | None:
-    """The close code that trio-websocket decided on but didn't send."""
+def _offence(socket: trio_websocket.WebSocketConnection) -> Ending | None:
+    """What trio-websocket found wrong, and didn't tell the client."""
     reason = socket.closed
-    if reason is None or reason.code not in {PROTOCOL_ERROR, INVALID_DATA}:
-        return None
-    return int(reason.code)  # it may be an enum
+    return None if reason is None else _OFFENCES.get(reason.code)

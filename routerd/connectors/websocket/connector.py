@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -18,9 +17,11 @@ from routerd.connectors.websocket.settings import ReplySinkSpec
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.connectors.websocket.source import Inlet, WebSocketSource
 from routerd.interfaces import Connection
-from routerd.status import ConnectionStatus
+from routerd.status import ConnectionStatus, ListenerStatus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
     from routerd.connectors.websocket.settings import (
         GroupSinkSpec,
         ListenerSettings,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from routerd.receipt import SinkCounts
     from routerd.status import DaemonStatus
 
-Counts = Callable[[], dict[str, int]]
-
 
 class WebSocketConnection(Connection):
     """One listener, with the paths and groups of the routes that use it."""
@@ -41,7 +40,8 @@ class WebSocketConnection(Connection):
         self._settings = settings
         self._codec = CODECS[settings.codec]
         self._doors = trio.CancelScope()
-        self.roster = Roster(reading=Reading(self._codec, settings.bad_frames))
+        self.status = ListenerStatus(settings.key, count_members=self.count_members)
+        self.roster = Roster(Reading(self._codec, settings.bad_frames), self.status)
         self._serving = trio.Event()
         self._fixed_groups: dict[str, GroupName] = {}
 
@@ -49,7 +49,7 @@ class WebSocketConnection(Connection):
         """The route hears what clients send on its paths."""
         inlet = Inlet(route.status)
         for pattern, kind in cast("WebSocketSourceSpec", spec).wanted:
-            self.roster.paths.add(pattern, inlet, kind=kind)
+            self.roster.open_path(pattern, inlet, kind=kind)
         return lambda: WebSocketSource(inlet)
 
     def open_sink(self, spec: object, route: RouteContext, counts: SinkCounts) -> Sink:
@@ -57,7 +57,7 @@ class WebSocketConnection(Connection):
         if isinstance(spec, ReplySinkSpec):
             return ReplySink(counts=counts, kind=spec.type)
         group = cast("GroupSinkSpec", spec)
-        self.roster.paths.add(group_pattern(group.segments))
+        self.roster.open_path(group_pattern(group.segments))
         name = _fixed_name(group)
         if name is not None:
             self._fixed_groups[group.address] = name
@@ -85,23 +85,10 @@ class WebSocketConnection(Connection):
                 for listener in listeners:
                     doors.start_soon(_keep_door, self, listener, clients)
 
-    def count_connections(self) -> dict[str, int]:
-        """Path pattern -> clients now."""
-        connections = self.roster.connections
-        return {label: connections[label] for label in self.roster.paths.labels}
-
     def count_members(self) -> dict[str, int]:
         """Group address without captures -> members now."""
         groups = self.roster.groups
         return {address: groups.count(name) for address, name in self._fixed_groups.items()}
-
-    def count_closed(self) -> dict[str, int]:
-        """Close code -> clients that we ended with it."""
-        return {str(code): count for code, count in self.roster.closed.items()}
-
-    def count_refused(self) -> dict[str, int]:
-        """HTTP status -> handshakes that ended with it."""
-        return {str(status.value): count for status, count in self.roster.refused.items()}
 
     async def let_in(self, listener: trio.SocketListener, *, nursery: trio.Nursery) -> None:
         """Accepts clients once `serve` was called."""
@@ -131,10 +118,7 @@ async def _open(
     connection = WebSocketConnection(settings)
     address = status.listening[settings.key] = describe(listeners[0])
     status.connections.append(ConnectionStatus(settings.key, address))
-    status.ws_connections = _summed(status.ws_connections, connection.count_connections)
-    status.group_members = _summed(status.group_members, connection.count_members)
-    status.ws_closed = _summed(status.ws_closed, connection.count_closed)
-    status.ws_refused = _summed(status.ws_refused, connection.count_refused)
+    status.listeners.append(connection.status)
     async with trio.open_nursery() as clients:
         groups = connection.roster.groups
         clients.start_soon(groups.run, name="group flusher")  # noqa: ASYNC113 - nobody is in yet
@@ -156,15 +140,3 @@ def _fixed_name(group: GroupSinkSpec) -> GroupName | None:
     texts = [segment.literal for segment in group.segments]
     known = tuple(text for text in texts if text is not None)
     return known if len(known) == len(texts) else None
-
-
-def _summed(first: Counts, second: Counts) -> Counts:
-    """The counts of several listeners, which may have the same path."""
-
-    def count() -> dict[str, int]:
-        total = first()
-        for name, number in second().items():
-            total[name] = total.get(name, 0) + number
-        return total
-
-    return count

@@ -5,6 +5,8 @@ are looked at on their way to it. Payloads are skipped over; whether a frame is 
 to trio-websocket.
 """
 
+from routerd.connectors.websocket.reasons import Ending
+
 MESSAGE_BYTES = 1 << 20
 FRAGMENTS = 1024
 _CONTROL = 0x08
@@ -12,9 +14,13 @@ _CLOSE_OPCODE = 0x08
 
 
 class FrameGuard:
-    """Follows the frames of one client, fed in pieces of any size."""
+    """Follows the frames of one client, fed in pieces of any size.
 
-    __slots__ = ("_fragments", "_header", "_is_done", "_message_bytes", "_skip")
+    Attributes:
+        why: how the client shall be ended, once a breach was found.
+    """
+
+    __slots__ = ("_fragments", "_header", "_is_done", "_message_bytes", "_skip", "why")
 
     def __init__(self) -> None:
         self._skip = 0  # bytes of the current payload still to come
@@ -22,6 +28,7 @@ class FrameGuard:
         self._message_bytes = 0
         self._fragments = 0
         self._is_done = False
+        self.why = Ending.TOO_BIG
 
     def find_breach(self, data: bytes) -> int | None:
         """Where the frame that is over a limit begins in `data`; None if there is none.
@@ -57,7 +64,10 @@ class FrameGuard:
             return True
         self._message_bytes += size
         self._fragments += 1
-        if self._message_bytes > MESSAGE_BYTES or self._fragments > FRAGMENTS:
+        if self._message_bytes > MESSAGE_BYTES:
+            return False
+        if self._fragments > FRAGMENTS:
+            self.why = Ending.TOO_MANY_FRAGMENTS
             return False
         if first & 0x80:
             self._message_bytes = self._fragments = 0

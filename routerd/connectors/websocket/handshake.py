@@ -10,10 +10,11 @@ import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import h11
+
+from routerd.connectors.websocket.reasons import Refusal
 
 HEAD_BYTES = 8 << 10
 """Most bytes of a request's head."""
@@ -26,15 +27,16 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Refused(Exception):
     """The request gets an HTTP answer instead of a WebSocket. Nobody is told more than this."""
 
-    def __init__(self, status: HTTPStatus, *headers: bytes) -> None:
-        super().__init__(status.phrase)
-        self.status = status
+    def __init__(self, reason: Refusal, *headers: bytes) -> None:
+        super().__init__(reason.word)
+        self.reason = reason
         self._headers = headers
 
     def encode(self) -> bytes:
         """The answer; the connection is closed after it."""
+        status = self.reason.status
         lines = [
-            b"HTTP/1.1 %d %s" % (self.status, self.status.phrase.encode()),
+            b"HTTP/1.1 %d %s" % (status, status.phrase.encode()),
             *self._headers,
             b"Content-Length: 0",
             b"Connection: close",
@@ -65,14 +67,12 @@ class Handshake:
             Refused: it doesn't.
         """
         if b"websocket" not in self._tokens(b"upgrade"):
-            raise Refused(
-                HTTPStatus.UPGRADE_REQUIRED, b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"
-            )
+            raise Refused(Refusal.NO_UPGRADE, b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
         if self._all(b"sec-websocket-version") != [b"13"]:
-            raise Refused(HTTPStatus.UPGRADE_REQUIRED, b"Sec-WebSocket-Version: 13")
+            raise Refused(Refusal.NO_UPGRADE, b"Sec-WebSocket-Version: 13")
         keys = self._all(b"sec-websocket-key")
         if len(keys) != 1 or not _is_key(keys[0]) or b"upgrade" not in self._tokens(b"connection"):
-            raise Refused(HTTPStatus.BAD_REQUEST)
+            raise Refused(Refusal.BAD_REQUEST)
 
     def check_origin(self) -> None:
         """Whether the page that opened it came from this host; what is no page, may.
@@ -85,7 +85,7 @@ class Handshake:
         """
         origins = self._all(b"origin")
         if origins and (len(origins) > 1 or not _is_same_host(origins[0], self._host)):
-            raise Refused(HTTPStatus.FORBIDDEN)
+            raise Refused(Refusal.ORIGIN)
 
     def encode(self) -> bytes:
         """The request that trio-websocket is given; for one that asks for a WebSocket."""
@@ -115,9 +115,9 @@ def find_end(received: bytes) -> int:
     """
     end = received.find(b"\r\n\r\n")
     if end > HEAD_BYTES or (end < 0 and len(received) >= HEAD_BYTES):
-        raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        raise Refused(Refusal.TOO_LONG)
     if b"\n\n" in (received if end < 0 else received[:end]):
-        raise Refused(HTTPStatus.BAD_REQUEST)
+        raise Refused(Refusal.BAD_REQUEST)
     return -1 if end < 0 else end + 4
 
 
@@ -133,13 +133,13 @@ def parse(head: bytes) -> Handshake:
         request = connection.next_event()
         following = connection.next_event()
     except h11.RemoteProtocolError:
-        raise Refused(HTTPStatus.BAD_REQUEST) from None
+        raise Refused(Refusal.BAD_REQUEST) from None
     if not isinstance(request, h11.Request) or request.http_version != b"1.1":
-        raise Refused(HTTPStatus.BAD_REQUEST)
+        raise Refused(Refusal.BAD_REQUEST)
     if request.method != b"GET":
-        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, b"Allow: GET")
+        raise Refused(Refusal.BAD_METHOD, b"Allow: GET")
     if not isinstance(following, h11.EndOfMessage):
-        raise Refused(HTTPStatus.BAD_REQUEST)
+        raise Refused(Refusal.BAD_REQUEST)
     path, _, query = request.target.partition(b"?")
     return Handshake(path, _segments(path), query, list(request.headers))
 
@@ -147,11 +147,11 @@ def parse(head: bytes) -> Handshake:
 def _segments(path: bytes) -> tuple[str, ...]:
     """The segments of an absolute path; `..` and empty ones are names like any other."""
     if not path.startswith(b"/") or b"#" in path or _BAD_ESCAPE.search(path):
-        raise Refused(HTTPStatus.BAD_REQUEST)
+        raise Refused(Refusal.BAD_REQUEST)
     try:
         return tuple(unquote_to_bytes(part).decode() for part in path[1:].split(b"/"))
     except UnicodeDecodeError:
-        raise Refused(HTTPStatus.BAD_REQUEST) from None
+        raise Refused(Refusal.BAD_REQUEST) from None
 
 
 def _is_key(value: bytes) -> bool:

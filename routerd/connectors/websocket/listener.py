@@ -9,6 +9,7 @@ import logging
 import trio
 
 from routerd.connectors.websocket.client import Client
+from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.settings import ListenerSettings
 from routerd.errors import Rejected
@@ -18,8 +19,6 @@ logger = logging.getLogger(__name__)
 GOODBYE_TIMEOUT = 2.0
 """Seconds that what is published has to be on its way to the clients; and as many, later, that all
 of them together have to read what is queued for them and our close frame."""
-SERVICE_RESTART = 1012
-"""Close code; a client may come back, to us or to another one."""
 PAUSE_WHEN_EXHAUSTED = 0.1
 """Seconds; clients wait in the kernel's backlog meanwhile."""
 TELL_EXHAUSTED_EVERY = 60.0
@@ -78,7 +77,7 @@ async def send_home(roster: Roster, *, within: float) -> None:
     """
     with trio.move_on_after(GOODBYE_TIMEOUT):
         await roster.groups.wait_flushed()
-    await roster.dismiss(SERVICE_RESTART, within=within)
+    await roster.dismiss(Ending.RESTART, within=within)
     with trio.move_on_after(GOODBYE_TIMEOUT):
         await roster.wait_empty()
     roster.cut()

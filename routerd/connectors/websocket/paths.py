@@ -59,11 +59,6 @@ class Paths:
         """
         self._patterns.append((pattern, inlet, kind))
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Every label that `find` may give."""
-        return tuple(dict.fromkeys(pattern.source for pattern, _, _ in self._patterns))
-
     def find(self, segments: Sequence[str]) -> Place | None:
         """What is behind a path; None: nothing, it can't be connected to."""
         found = [one for one in self._patterns if one[0].match(segments) is not None]

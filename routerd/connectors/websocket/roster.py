@@ -1,17 +1,19 @@
-"""Who is connected to one listener: shared by its clients, read by the metrics."""
+"""Who is connected to one listener, and what its clients share."""
 
-from collections import Counter
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Protocol
 
 import trio
 
+from routerd.address import Pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.paths import Paths, Place
+from routerd.connectors.websocket.reasons import Ending
+from routerd.connectors.websocket.source import Inlet
 from routerd.groups import GroupName, Groups
 from routerd.interfaces import Member
+from routerd.status import ListenerStatus
 
 LONGEST_PAUSE = 0.01
 """Seconds between the goodbyes to two clients, at most."""
@@ -20,8 +22,8 @@ LONGEST_PAUSE = 0.01
 class Guest(Protocol):
     """A connected client, as the listener sees it."""
 
-    def end(self, code: int) -> None:
-        """Closes it with `code`, once what is queued for it has been written."""
+    def end(self, why: Ending) -> None:
+        """Closes it with the code of `why`, once what is queued for it has been written."""
 
     def cut(self) -> None:
         """Ends it now."""
@@ -42,38 +44,36 @@ class Reading:
 
 @dataclass
 class Roster:
-    """Clients, where they are connected to, and how those ended that are not any more.
+    """Clients, and where they are connected to.
 
     Attributes:
+        status: what is counted of them.
         guests: clients from the answer to their handshake until their socket is closed.
-        connections: path pattern -> clients now.
-        refused: HTTP status -> handshakes that ended with it.
-        closed: close code -> clients that we ended with it.
         bug_told_at: when the log had the last bug that a client met.
-        unmatched: path pattern -> messages that no route takes.
-        undecodable: path pattern -> frames that the codec can't read.
     """
 
     reading: Reading = field(default_factory=Reading)
-
+    status: ListenerStatus = field(default_factory=lambda: ListenerStatus("ws"))
     paths: Paths = field(default_factory=Paths)
     groups: Groups = field(default_factory=Groups)
     guests: set[Guest] = field(default_factory=set)
-    connections: Counter[str] = field(default_factory=Counter)
-    refused: Counter[HTTPStatus] = field(default_factory=Counter)
-    closed: Counter[int] = field(default_factory=Counter)
     bug_told_at: float = float("-inf")
-    unmatched: Counter[str] = field(default_factory=Counter)
-    undecodable: Counter[str] = field(default_factory=Counter)
     _places: dict[Guest, Place] = field(default_factory=dict)
     _emptied: trio.Event = field(default_factory=trio.Event)
-    _farewell: int | None = None
+    _farewell: Ending | None = None
+
+    def open_path(
+        self, pattern: Pattern, inlet: Inlet | None = None, *, kind: str | None = None
+    ) -> None:
+        """Lets clients connect to the paths of `pattern`; as `Paths.add`."""
+        self.paths.add(pattern, inlet, kind=kind)
+        self.status.know(pattern.source)
 
     def enter(self, guest: Guest, place: Place, *, group: GroupName, member: Member) -> None:
         """The client is connected: it counts, and hears what is sent to its group."""
         self.guests.add(guest)
         self._places[guest] = place
-        self.connections[place.label] += 1
+        self.status.connections[place.label] += 1
         self.groups.join(group, member)
         if self._farewell is not None:
             guest.end(self._farewell)
@@ -86,7 +86,7 @@ class Roster:
         place = self._places.pop(guest, None)
         if place is None:
             return False
-        self.connections[place.label] -= 1
+        self.status.connections[place.label] -= 1
         self.groups.leave(group, member)
         return True
 
@@ -96,19 +96,19 @@ class Roster:
         if not self.guests:
             self._emptied.set()
 
-    async def dismiss(self, code: int, *, within: float) -> None:
-        """Ends every client with `code`, and whoever completes a handshake from now on.
+    async def dismiss(self, why: Ending, *, within: float) -> None:
+        """Ends every client, and whoever completes a handshake from now on.
 
         Args:
-            code: the same for all.
+            why: the same for all.
             within: seconds over which they are spread, so that they don't all come back at once;
                 fewer for a handful of them.
         """
-        self._farewell = code
+        self._farewell = why
         guests = list(self.guests)
         pause = min(within / max(len(guests), 1), LONGEST_PAUSE)
         for guest in guests:
-            guest.end(code)
+            guest.end(why)
             await trio.sleep(pause)
 
     def cut(self) -> None:

@@ -11,9 +11,9 @@ import trio
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.guard import FrameGuard
 from routerd.connectors.websocket.handshake import find_end
+from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.writer import Writer
 
-TOO_BIG = 1009
 LINGER = 1.0
 """Seconds that a client has to read our last bytes and close its side.
 
@@ -27,20 +27,20 @@ class ClientStream(trio.abc.Stream):
     """One client's bytes. Reads the request itself, then serves trio-websocket.
 
     Attributes:
-        close_code: asked, when it closes without a close frame sent, which one to send; None:
-            none. trio-websocket just hangs up on a client that breaks the protocol.
+        offence: asked, when it closes without a close frame sent, what the client did wrong;
+            None: nothing. trio-websocket just hangs up on one that breaks the protocol.
         is_hopeless: whether closing throws away what the kernel could not send yet.
     """
 
     def __init__(
-        self, transport: trio.SocketStream, writer: Writer, *, on_offence: Callable[[int], None]
+        self, transport: trio.SocketStream, writer: Writer, *, on_offence: Callable[[Ending], None]
     ) -> None:
         """Takes over a client's socket.
 
         Args:
             transport: nobody else reads from it.
             writer: of the same socket.
-            on_offence: called with the close code, before it is sent to a client that broke
+            on_offence: called before the close code is sent to a client that broke
                 the protocol or a limit.
         """
         self._transport = transport
@@ -56,7 +56,7 @@ class ClientStream(trio.abc.Stream):
         self._is_breached = False
         self._is_reading = False
         self._closing: trio.Event | None = None
-        self.close_code: Callable[[], int | None] = lambda: None
+        self.offence: Callable[[], Ending | None] = lambda: None
         self.is_hopeless = False
 
     async def read_head(self) -> bytes:
@@ -118,7 +118,7 @@ class ClientStream(trio.abc.Stream):
             self._is_breached = True
             if breach > 0:
                 return data[:breach]
-        self._punish(TOO_BIG)
+        self._punish(self._guard.why)
         return b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -165,9 +165,9 @@ class ClientStream(trio.abc.Stream):
 
     async def _part(self) -> None:
         try:
-            code = self.close_code()
-            if code is not None and not self._writer.is_sealed:
-                self._punish(code)
+            why = self.offence()
+            if why is not None and not self._writer.is_sealed:
+                self._punish(why)
             await self._writer.wait_drained()
             await self._transport.send_eof()
             while await self._transport.receive_some(1 << 16):
@@ -175,6 +175,6 @@ class ClientStream(trio.abc.Stream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
-    def _punish(self, code: int) -> None:
-        self._on_offence(code)
-        self._writer.write(encode_close(code))
+    def _punish(self, why: Ending) -> None:
+        self._on_offence(why)
+        self._writer.write(encode_close(why.code))

@@ -1,0 +1,43 @@
+"""Why a client is not let in, and why one that was in is not any more.
+
+A reason's word is a label of the metrics; its number is all that the client is told. Both are
+explained to people in docs/websocket.md.
+"""
+
+from enum import Enum
+from http import HTTPStatus
+
+
+class Refusal(Enum):
+    """Why a handshake is answered with something else than 101."""
+
+    BAD_REQUEST = "bad_request", HTTPStatus.BAD_REQUEST
+    TOO_LONG = "too_long", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    BAD_METHOD = "bad_method", HTTPStatus.METHOD_NOT_ALLOWED
+    NO_UPGRADE = "no_upgrade", HTTPStatus.UPGRADE_REQUIRED
+    NOT_FOUND = "not_found", HTTPStatus.NOT_FOUND
+    ORIGIN = "origin", HTTPStatus.FORBIDDEN
+    TIMEOUT = "timeout", HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, word: str, status: HTTPStatus) -> None:
+        self.word = word
+        self.status = status
+
+
+class Ending(Enum):
+    """Why a client's connection ended."""
+
+    CLIENT = "client", 1000  # it left by itself, with or without a word
+    PROTOCOL_ERROR = "protocol_error", 1002
+    INVALID_UTF8 = "invalid_utf8", 1007
+    BAD_FRAMES = "bad_frames", 1007
+    TOO_BIG = "too_big", 1009
+    TOO_MANY_FRAGMENTS = "too_many_fragments", 1009
+    PING_TIMEOUT = "ping_timeout", 1011
+    BUG = "bug", 1011
+    RESTART = "restart", 1012
+    SLOW = "slow", 4408
+
+    def __init__(self, word: str, code: int) -> None:
+        self.word = word
+        self.code = code
