@@ -39,16 +39,11 @@ class Failure:
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """A batch that the sinks have, and the receipts that its acknowledgement waits for.
-
-    Attributes:
-        ended: how many of its messages failed and were accounted for.
-    """
+    """A batch that the sinks have, and the receipts that its acknowledgement waits for."""
 
     batch: Batch
     shaped: Shaped
     receipts: list[tuple[Sink, Receipt]]
-    ended: int = 0
 
     async def wait_resolved(self) -> None:
         """Returns when every required sink has resolved every message."""

@@ -44,21 +44,27 @@ class Endings:
         elif batch.source.gives_again(message):
             self._status.returned += 1
         else:
-            self._drop(message, "session_lost" if message.token else error.reason, error)
+            is_lost = message.token and batch.source.has_session
+            self._drop(message, "session_lost" if is_lost else error.reason, error)
 
-    def unsettled(self, batch: Batch, *, is_closing: bool) -> None:
-        """Accounts for a batch whose outcome nobody waits for any more."""
+    def unsettled(self, batch: Batch, reason: DropReason) -> None:
+        """Accounts for a batch whose outcome nobody waits for any more.
+
+        Args:
+            batch: all of it.
+            reason: for what its source has no memory of.
+        """
         status = self._status
         without_memory = 0
         lost: list[Message] = []
         for message in batch.messages:
             if batch.source.gives_again(message):
                 status.returned += 1
-            elif message.token:
+            elif message.token and batch.source.has_session:
                 lost.append(message)
             else:
                 without_memory += 1
-        status.drop(without_memory, "shutdown" if is_closing else "route_restarted")
+        status.drop(without_memory, reason)
         if lost:
             status.drop(len(lost), "session_lost")
             logger.error(

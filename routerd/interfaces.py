@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from routerd.errors import DropReason
     from routerd.mailbox import Batch, Mailbox
     from routerd.message import Message
     from routerd.receipt import Receipt, SinkCounts
@@ -29,8 +30,16 @@ class Source(Protocol):
     """One life of a route's input: a connection, from connect to close.
 
     A route asks for a new `Source` for each life, so that an acknowledgement can only leave
-    through the connection that its message came on.
+    through the connection that its message came on. Each message that a source put is either
+    settled or abandoned, once.
     """
+
+    @property
+    def has_session(self) -> bool:
+        """Whether its peer keeps a session of ours, and what we have not acknowledged in it.
+
+        Such a message that is not given again was lost with the session.
+        """
 
     async def run(
         self, mailbox: Mailbox, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -52,7 +61,15 @@ class Source(Protocol):
     def settle(self, batches: Sequence[Batch]) -> None:
         """Acknowledges every message of these batches, in order. Never blocks.
 
-        Called after the connection has closed, it counts what it can't send and does nothing.
+        Those in `batch.failed` went nowhere, which the table allows; a source that can say so
+        to whoever sent them does. Called after the connection has closed, it counts what it
+        can't send and does nothing.
+        """
+
+    def abandon(self, batch: Batch, reason: DropReason) -> None:
+        """This batch ends unacknowledged: its route restarts or stops. Never blocks.
+
+        Nothing to do for a peer that gives it again. One that waits for an answer is told.
         """
 
     def gives_again(self, message: Message) -> bool:

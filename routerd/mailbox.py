@@ -36,6 +36,8 @@ class Batch:
         received_at: `trio.current_time()` of the first read in it.
         source: the life they came from, which alone may acknowledge them.
         problems: index -> why that message can't be routed, where the source knows already.
+        failed: index -> why that message went nowhere and is settled all the same; set by the
+            route before it settles the batch.
     """
 
     messages: list[Message]
@@ -43,6 +45,7 @@ class Batch:
     received_at: float
     source: Source
     problems: dict[int, DeliveryFailed] = field(default_factory=dict)
+    failed: dict[int, DeliveryFailed] = field(default_factory=dict)
 
     def absorb(self, later: Batch) -> None:
         """Appends a batch of the same source that was read after this one."""

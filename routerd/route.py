@@ -15,7 +15,7 @@ import trio
 
 from routerd.delivery import Delivery, Failure, Output
 from routerd.endings import Endings, shown
-from routerd.errors import DeliveryFailed, Unavailable
+from routerd.errors import DeliveryFailed, DropReason, Unavailable
 from routerd.interfaces import Sink, Source
 from routerd.mailbox import Batch, Mailbox
 from routerd.shape import Shape
@@ -181,7 +181,7 @@ class Route:
             batch, filtered = delivery.batch, delivery.shaped.filtered
             count = len(batch.messages)
             status.drop(filtered, "filtered")
-            status.delivered += count - filtered - delivery.ended
+            status.delivered += count - filtered - len(batch.failed)
             status.durations.observe(now - batch.received_at, count=count)
             if batches and batches[0].source is not batch.source:
                 batches[0].source.settle(batches)
@@ -214,7 +214,7 @@ class Route:
         # between would count these as settled and as in flight.
         for message, error in lost.values():
             self._endings.failed(batch, message, error, is_current=batch.source is self._source)
-        delivery.ended = len(lost)
+        batch.failed = {index: error for index, (_, error) in lost.items()}
         return True
 
     async def _try_until_decided(self, batch: Batch, failure: Failure) -> DeliveryFailed | None:
@@ -280,6 +280,7 @@ class Route:
             if delivery.is_resolved and not delivery.has_failures:
                 self.status.drop(delivery.shaped.filtered, "filtered")
                 self.status.delivered += len(delivery.shaped.messages)
+                delivery.batch.source.abandon(delivery.batch, self._why_unsettled)
                 self._mailbox.release([delivery.batch])
             else:
                 left += len(delivery.batch.messages)
@@ -291,8 +292,13 @@ class Route:
             logger.warning("messages left unconfirmed route=%s count=%d", self.status.name, left)
 
     def _end_unsettled(self, batch: Batch) -> None:
-        self._endings.unsettled(batch, is_closing=self._mailbox.closing.is_set())
+        self._endings.unsettled(batch, self._why_unsettled)
+        batch.source.abandon(batch, self._why_unsettled)
         self._mailbox.release([batch])
+
+    @property
+    def _why_unsettled(self) -> DropReason:
+        return "shutdown" if self._mailbox.closing.is_set() else "route_restarted"
 
     def _oldest(self) -> float | None:
         if self._deliveries:

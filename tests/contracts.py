@@ -14,7 +14,7 @@ from typing import Protocol
 
 import trio
 
-from routerd.errors import Rejected, Unavailable, leaves
+from routerd.errors import DeliveryFailed, Rejected, Unavailable, leaves
 from routerd.interfaces import Sink, Source
 from routerd.mailbox import Batch, Mailbox
 from routerd.message import Message
@@ -74,19 +74,27 @@ class SourceCase(Openable, Protocol):
     Attributes:
         has_memory: whether the peer gives again what was not acknowledged.
         has_peer: whether there is a connection that can break.
+        outlives_route: whether the peer's connection, and with it what is said on it, goes on
+            when the life ends.
+        says_no: whether the peer is told of messages that went nowhere.
     """
 
     has_memory: bool
     has_peer: bool
+    outlives_route: bool
+    says_no: bool
 
     async def send(self, payloads: Sequence[bytes]) -> None:
         """The peer has these messages for us, in order, to be acknowledged."""
 
     async def acknowledged(self, count: int) -> None:
-        """Returns once the peer has that many acknowledgements in all; at once without memory."""
+        """Returns once the peer has that many in all; at once where there are none."""
 
     async def count_acknowledged(self) -> int:
-        """How many acknowledgements the peer has so far; 0 without memory."""
+        """How many acknowledgements the peer has so far; 0 where there are none."""
+
+    async def count_refused(self) -> int:
+        """How often the peer was told that a message went nowhere; 0 where nothing says so."""
 
     async def break_off(self) -> None:
         """The peer resets the connection."""
@@ -191,6 +199,14 @@ class Life:
         self.source.settle(batches)
         self.mailbox.release(batches)
 
+    def abandon(self) -> None:
+        """Gives up all that was taken, as a route that restarts does."""
+        batches, self.batches = self.batches, []
+        self.status.drop(sum(len(batch.messages) for batch in batches), "route_restarted")
+        for batch in batches:
+            self.source.abandon(batch, "route_restarted")
+        self.mailbox.release(batches)
+
 
 @asynccontextmanager
 async def living(case: Openable, *, mailbox: Mailbox | None = None) -> AsyncIterator[Life]:
@@ -268,7 +284,33 @@ async def settling_after_the_end_does_nothing(case: SourceCase) -> None:
     before = await case.count_acknowledged()
     life.settle()
     await trio.sleep(A_WHILE)
-    assert await case.count_acknowledged() == before
+    assert await case.count_acknowledged() == before + (1 if case.outlives_route else 0)
+
+
+async def says_of_a_failed_message_nothing_but_that(case: SourceCase) -> None:
+    async with living(case) as life:
+        await case.send([b"a", b"b", b"c"])
+        await life.take(3)
+        failure = DeliveryFailed("no such topic")
+        places = [(batch, i) for batch in life.batches for i in range(len(batch.messages))]
+        batch, index = places[1]
+        batch.failed[index] = failure
+        life.settle()
+        await trio.sleep(A_WHILE)
+        count, refused = await case.count_acknowledged(), await case.count_refused()
+        # MQTT has no word for it: the message is acknowledged. Whoever has one, says it once.
+        assert refused == (1 if case.says_no else 0)
+        assert count + refused == (3 if case.has_memory or case.says_no else 0)
+
+
+async def never_acknowledges_what_is_abandoned(case: SourceCase) -> None:
+    async with living(case) as life:
+        await case.send([b"a", b"b"])
+        await life.take(2)
+        life.abandon()
+        await trio.sleep(A_WHILE)
+        assert await case.count_acknowledged() == 0
+        assert await case.count_refused() == (2 if case.says_no else 0)
 
 
 async def what_was_not_acknowledged_comes_again_if_it_says_so(case: SourceCase) -> None:
@@ -311,6 +353,8 @@ SOURCE_RULES: list[SourceRule] = [
     reads_no_more_than_there_is_room_for,
     leaves_when_all_is_settled,
     settling_after_the_end_does_nothing,
+    says_of_a_failed_message_nothing_but_that,
+    never_acknowledges_what_is_abandoned,
     what_was_not_acknowledged_comes_again_if_it_says_so,
     a_broken_connection_is_unavailable,
     a_full_route_still_leaves,

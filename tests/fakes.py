@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import trio
 
-from routerd.errors import DeliveryFailed, Unavailable
+from routerd.errors import DeliveryFailed, DropReason, Unavailable
 from routerd.mailbox import Batch, Mailbox
 from routerd.message import Message
 from routerd.receipt import Receipt, SinkCounts
@@ -16,6 +16,9 @@ class FakeSource:
 
     def __init__(self) -> None:
         self.settled: list[bytes] = []
+        self.failed: dict[bytes, str] = {}
+        self.abandoned: list[tuple[bytes, DropReason]] = []
+        self.has_session = True
         self.given: list[bytes] = []
         self.gives_at_start: list[bytes] = []
         self.is_session_kept = True
@@ -58,8 +61,13 @@ class FakeSource:
         scope.cancel()
 
     def settle(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self.failed |= {batch.messages[i].payload: e.reason for i, e in batch.failed.items()}
         if self.is_up:
             self.settled += [m.payload for batch in batches for m in batch.messages if m.token]
+
+    def abandon(self, batch: Batch, reason: DropReason) -> None:
+        self.abandoned += [(message.payload, reason) for message in batch.messages]
 
     def gives_again(self, message: Message) -> bool:
         return self.is_session_kept and message.token != 0
@@ -95,6 +103,10 @@ class FakeSink:
         if self.confirms_at_once:
             self.confirm()
         return receipt
+
+    def hold_for_ever(self) -> None:
+        """The oldest accepted batch is never resolved."""
+        del self._held[0]
 
     def confirm(self, count: int | None = None) -> None:
         """Resolves the oldest `count` accepted batches, or all of them."""

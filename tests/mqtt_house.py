@@ -32,6 +32,8 @@ class MqttRoute:
 
     has_memory = True
     has_peer = True
+    outlives_route = False
+    says_no = False
 
     def __init__(
         self,
@@ -58,6 +60,10 @@ class MqttRoute:
     def open(self) -> Source:
         """A new life."""
         return self._open()
+
+    async def count_refused(self) -> int:
+        """MQTT has no word for it."""
+        return 0
 
 
 async def failure_of(

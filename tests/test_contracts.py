@@ -51,6 +51,8 @@ class FakeSourceCase:
 
     has_memory = True
     has_peer = True
+    outlives_route = False
+    says_no = False
 
     def __init__(self) -> None:
         self.status: RouteStatus = fake_status(inflight=20)
@@ -76,6 +78,9 @@ class FakeSourceCase:
 
     async def count_acknowledged(self) -> int:
         return sum(len(life.settled) for life in self._lives)
+
+    async def count_refused(self) -> int:
+        return 0
 
     async def break_off(self) -> None:
         self._lives[-1].fall()

@@ -4,7 +4,7 @@ import pytest
 import trio.testing
 
 from routerd.endings import SAY_DROPS_EVERY, Endings, shown
-from routerd.errors import DeliveryFailed
+from routerd.errors import DeliveryFailed, DropReason
 from routerd.mailbox import Batch
 from routerd.message import Message
 from tests.fakes import FakeSource, fake_status
@@ -36,14 +36,22 @@ async def test_one_line_a_minute_for_each_reason_says_how_many_there_were(
     assert status.dropped == {"rejected": 4, "unroutable": 1}
 
 
-@pytest.mark.parametrize("is_closing", [True, False])
+@pytest.mark.parametrize("reason", ["shutdown", "route_restarted"])
 def test_what_is_left_of_a_source_without_memory_is_dropped_for_its_reason(
-    *, is_closing: bool
+    reason: DropReason,
 ) -> None:
     status = fake_status()
-    Endings(status).unsettled(batch_of(1, 0, 0), is_closing=is_closing)
-    reason = "shutdown" if is_closing else "route_restarted"
+    Endings(status).unsettled(batch_of(1, 0, 0), reason)
     assert (status.returned, status.dropped) == (1, {reason: 2})
+
+
+async def test_nobody_forgot_a_session_where_the_source_has_none() -> None:
+    status, source = fake_status(), FakeSource()
+    source.has_session = source.is_session_kept = False
+    endings, batch = Endings(status), batch_of(1, source=source)
+    endings.unsettled(batch, "shutdown")
+    endings.failed(batch, batch.messages[0], REFUSED, is_current=False)
+    assert status.dropped == {"shutdown": 1, "rejected": 1}
 
 
 def test_an_address_is_shown_whatever_its_bytes_and_cut_short() -> None:

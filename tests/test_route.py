@@ -130,6 +130,7 @@ async def test_a_refused_message_is_offered_once_more_alone_before_it_is_dropped
         bench.sink.confirm()
         await settled()
         assert bench.source.settled == [b"a", b"bad", b"c"]
+        assert bench.source.failed == {b"bad": "rejected"}
         assert (bench.status.delivered, bench.status.dropped) == (2, {"rejected": 1})
 
 
@@ -334,9 +335,11 @@ async def test_a_bug_in_a_sink_gives_the_batch_back_and_restarts_the_route(
         original, broken = bench.sink.accept, _raise_once(bench.sink)
         bench.sink.accept = broken  # type: ignore[method-assign, assignment]
         bench.source.put(b"a")
+        first = bench.source
         await trio.sleep(2)
         bench.sink.accept = original  # type: ignore[method-assign]
         assert bench.status.returned == 1
+        assert first.abandoned == [(b"a", "route_restarted")]
         assert len(bench.lives) == 2
         bench.sink.confirms_at_once = True
         bench.source.put(b"a")
@@ -356,8 +359,23 @@ async def test_what_is_left_at_a_hard_stop_is_returned_or_dropped() -> None:
         bench.source.put(b"a", b"b")
         bench.source.put(b"c", token=0)
         await settled()
-        status = bench.status
+        status, source = bench.status, bench.source
     assert (status.returned, status.dropped) == (2, {"route_restarted": 1})
+    assert source.abandoned == [(payload, "route_restarted") for payload in (b"a", b"b", b"c")]
+
+
+async def test_a_source_is_told_of_what_its_route_read_and_did_not_settle_when_it_stops() -> None:
+    async with running() as bench:
+        for payload in (b"held by the sink", b"confirmed, and not yet its turn"):
+            bench.source.put(payload)
+            await settled()
+        bench.sink.hold_for_ever()
+        bench.sink.confirm()
+        await settled()
+        bench.route.drain()
+        source = bench.source
+    assert source.settled == []
+    assert [reason for _, reason in source.abandoned] == ["shutdown"] * 2
 
 
 async def test_what_is_left_of_a_session_that_the_broker_forgot_is_named(

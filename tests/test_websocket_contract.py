@@ -72,6 +72,8 @@ class PathCase:
 
     has_memory = False
     has_peer = False
+    outlives_route = False
+    says_no = False
 
     def __init__(self, house: House) -> None:
         self.status = fake_status(inflight=20)
@@ -92,6 +94,9 @@ class PathCase:
         """A WebSocket knows no acknowledgements."""
 
     async def count_acknowledged(self) -> int:
+        return 0
+
+    async def count_refused(self) -> int:
         return 0
 
     async def break_off(self) -> None:

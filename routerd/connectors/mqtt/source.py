@@ -15,7 +15,7 @@ from routerd.connectors.mqtt.pacing import Pacer
 from routerd.connectors.mqtt.packets import shown
 from routerd.connectors.mqtt.session import Session, SessionMemory
 from routerd.connectors.mqtt.settings import MqttSettings, MqttSourceSpec
-from routerd.errors import Rejected, Unavailable, leaves
+from routerd.errors import DropReason, Rejected, Unavailable, leaves
 from routerd.interfaces import RouteContext
 from routerd.mailbox import Batch, Mailbox
 from routerd.message import Message
@@ -67,6 +67,8 @@ class MqttSource:
 
     # --- interfaces.Source
 
+    has_session = True
+
     async def run(
         self, mailbox: Mailbox, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
@@ -88,6 +90,9 @@ class MqttSource:
             self._status.late_acks += len(tokens)
         else:
             self._send(self._link, tokens)
+
+    def abandon(self, batch: Batch, reason: DropReason) -> None:
+        """Nothing to say: the broker gives it again."""
 
     def gives_again(self, message: Message) -> bool:
         """See `interfaces.Source.gives_again`."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import trio
 
+from routerd.errors import DropReason
 from routerd.mailbox import Batch, Mailbox
 from routerd.message import Message
 from routerd.status import RouteStatus
@@ -96,6 +97,8 @@ class Inlet:
 class WebSocketSource:
     """One life of a route that reads from WebSocket paths; has nothing to connect to."""
 
+    has_session = False
+
     def __init__(self, inlet: Inlet) -> None:
         self._inlet = inlet
 
@@ -116,6 +119,9 @@ class WebSocketSource:
 
     def settle(self, batches: Sequence[Batch]) -> None:
         """Tells nobody: a WebSocket knows no acknowledgement."""
+
+    def abandon(self, batch: Batch, reason: DropReason) -> None:
+        """Tells nobody."""
 
     def gives_again(self, message: Message) -> bool:
         """Never."""
