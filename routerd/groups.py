@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from routerd.feed import Feed, Frame
 from routerd.interfaces import Member
 
 GroupName = tuple[str, ...]
@@ -29,6 +30,8 @@ MEMBERS_PER_TURN = 256
 """Pushes before others have their turn: at 4-5 us each, a little over a millisecond."""
 BYTES_PER_TURN = 4 << 20
 """Bytes pushed, over all members, before others have their turn."""
+FRAMES_PER_TURN = 4096
+"""Frames pushed, over all members: one that doesn't keep up takes 1-2 us for each."""
 FLUSH_BYTES = 256 << 10
 """Most bytes of one flush, unless a single frame is larger."""
 GROUP_BYTES = 8 << 20
@@ -53,7 +56,7 @@ class _Group:
     """
 
     members: dict[Member, None] = field(default_factory=dict)
-    pending: deque[bytes] = field(default_factory=deque)
+    pending: deque[Frame] = field(default_factory=deque)
     pending_bytes: int = 0
     next_flush: float = float("-inf")
     is_busy: bool = False
@@ -63,30 +66,32 @@ class _Group:
         """The earliest time for its next flush."""
         return self.next_flush - (AT_ONCE - 1) * PAUSE
 
-    def take_pending(self) -> bytes:
-        """The frames of the next flush, joined; the rest stays."""
+    def take_pending(self) -> list[Frame]:
+        """The frames of the next flush; the rest stays."""
         pending = self.pending
         frames = [pending.popleft()]
-        size = len(frames[0])
-        while pending and size + len(pending[0]) <= FLUSH_BYTES:
-            size += len(pending[0])
+        size = len(frames[0].data)
+        while pending and size + len(pending[0].data) <= FLUSH_BYTES:
+            size += len(pending[0].data)
             frames.append(pending.popleft())
         self.pending_bytes -= size
-        return b"".join(frames)  # of one, that one
+        return frames
 
 
 class _Flush:
     """One flush on its way to those who were members when it began."""
 
-    __slots__ = ("_done", "_frames", "_members", "_per_turn", "group", "size")
+    __slots__ = ("_data", "_done", "_frames", "_members", "_per_turn", "group", "size")
 
     def __init__(self, group: _Group, now: float) -> None:
         self.group = group
-        self._frames = group.take_pending()
-        self.size = len(self._frames)
+        self._frames = frames = group.take_pending()
+        self._data = b"".join([frame.data for frame in frames])  # of one, that one
+        self.size = len(self._data)
         self._members = list(group.members)
         self._done = 0
-        self._per_turn = max(1, min(MEMBERS_PER_TURN, BYTES_PER_TURN // self.size))
+        most = min(BYTES_PER_TURN // self.size, FRAMES_PER_TURN // len(frames))
+        self._per_turn = max(1, min(MEMBERS_PER_TURN, most))
         group.next_flush = max(group.next_flush, now) + PAUSE
 
     @property
@@ -96,11 +101,11 @@ class _Flush:
 
     def take_turn(self) -> bool:
         """Pushes to the next members; whether that was the last of them."""
-        frames, members = self._frames, self.group.members
+        data, frames, members = self._data, self._frames, self.group.members
         end = self._done + self._per_turn
         for member in self._members[self._done : end]:
             if member in members:  # it may have left in an earlier turn
-                member.push(frames)
+                member.push(data, frames)
         self._done = end
         return end >= len(self._members)
 
@@ -151,20 +156,28 @@ class Groups:
             group.pending_bytes = 0
             group.pending.clear()
 
-    def publish(self, name: GroupName, frame: bytes) -> bool:
-        """Queues `frame` for every member, of whom there may be none. Never waits.
+    def publish(
+        self, name: GroupName, data: bytes, *, feed: Feed | None = None, key: str = ""
+    ) -> bool:
+        """Queues a frame for every member, of whom there may be none. Never waits.
 
         False: it is lost to all of them, since too much waits already.
+
+        Args:
+            name: of the group.
+            data: the frame, encoded.
+            feed: says what becomes of members that don't keep up; None: they are disconnected.
+            key: see `Frame`.
         """
         group = self._groups.get(name)
         if group is None:
             return True
-        size = len(frame)
+        size = len(data)
         if group.pending_bytes and group.pending_bytes + size > GROUP_BYTES:
             return False
         if self.pending_bytes and self.pending_bytes + size > TOTAL_BYTES:
             return False
-        group.pending.append(frame)
+        group.pending.append(Frame(data, feed, key))
         group.pending_bytes += size
         self.pending_bytes += size
         if not group.is_busy:

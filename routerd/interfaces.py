@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from routerd.errors import DropReason
+    from routerd.feed import Frame
     from routerd.mailbox import Batch, Mailbox
     from routerd.message import Message
     from routerd.receipt import Receipt, SinkCounts
@@ -101,8 +102,13 @@ class Sink(Protocol):
 class Member(Protocol):
     """Whoever is connected to a group."""
 
-    def push(self, frames: bytes) -> None:
-        """Queues encoded frames to be written after all earlier ones. Never blocks or raises."""
+    def push(self, data: bytes, frames: Sequence[Frame]) -> None:
+        """Queues encoded frames to be written after all earlier ones. Never blocks or raises.
+
+        Args:
+            data: of all these frames, joined: what a member that keeps up needs.
+            frames: what one that doesn't must know to drop some of them.
+        """
 
 
 @dataclass(frozen=True)

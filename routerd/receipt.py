@@ -1,6 +1,6 @@
 """What became of the messages that a sink was handed: each resolved exactly once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -9,10 +9,15 @@ from routerd.errors import DeliveryFailed
 
 @dataclass
 class SinkCounts:
-    """What one sink of one route came to so far; read by the metrics."""
+    """What one sink of one route came to so far; read by the metrics.
+
+    Attributes:
+        missed: of a broadcast: reason -> messages, once for each member that missed one.
+    """
 
     delivered: int = 0
     failed: int = 0
+    missed: dict[str, int] = field(default_factory=dict)
 
 
 class Receipt:

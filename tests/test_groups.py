@@ -1,6 +1,6 @@
 """Membership and broadcast, without sockets."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from routerd import groups as groups_module
+from routerd.feed import Frame
 from routerd.groups import (
     AT_ONCE,
     FLUSH_BYTES,
@@ -28,8 +29,9 @@ class Recorder:
         self.pushes: list[bytes] = []
         self._on_push = on_push
 
-    def push(self, frames: bytes) -> None:
-        self.pushes.append(frames)
+    def push(self, data: bytes, frames: Sequence[Frame]) -> None:
+        assert b"".join(frame.data for frame in frames) == data
+        self.pushes.append(data)
         self._on_push()
 
     @property

@@ -31,7 +31,7 @@ LAYERS = [
     ["scope", "status"],
     ["checks", "receipt"],
     ["address", "section", "tls"],
-    ["fields", "findings", "memory", "message", "secrets", "template", "terminal", "units"],
+    ["feed", "fields", "findings", "memory", "message", "secrets", "template", "terminal", "units"],
     ["errors", "unrest"],
     ["problems"],
 ]

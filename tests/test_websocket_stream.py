@@ -38,10 +38,13 @@ class Line:
         """The handshake, as trio-websocket has it."""
         await self.client.send_all(request())
         asked = parse(await self.stream.read_head())
-        self.stream.present(asked.encode(), on_open=lambda: self.writer.push(b"news"))
+        self.stream.present(asked.encode(), on_open=self._tell_news)
         assert await self.stream.receive_some() == asked.encode()
         await self.stream.send_all(ANSWER)
         assert await self.client.receive_some() == ANSWER + b"news"
+
+    def _tell_news(self) -> None:
+        assert self.writer.offer(b"news")
 
 
 @asynccontextmanager

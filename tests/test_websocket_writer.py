@@ -10,7 +10,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from routerd.connectors.websocket import writer as writer_module
 from routerd.connectors.websocket.frames import encode, encode_close
-from routerd.connectors.websocket.writer import QUEUE_BYTES, Writer
+from routerd.connectors.websocket.outbox import QUEUE_BYTES
+from routerd.connectors.websocket.writer import Writer
 
 PING = b"\x89\x00"
 CLOSE = encode_close(4408)
@@ -39,7 +40,7 @@ class Bench:
         """Pushes until a part of it had to be queued; gives how many bytes that were."""
         pushed = 0
         while pushed < MANY and not self.writer.queued_bytes:
-            self.writer.push(chunk)
+            self.writer.offer(chunk)
             pushed += len(chunk)
         assert self.writer.queued_bytes
         return pushed
@@ -83,7 +84,7 @@ async def open_bench() -> AsyncIterator[Bench]:
 
 async def test_a_push_is_on_the_wire_before_it_returns() -> None:
     async with open_bench() as bench:
-        bench.writer.push(b"hello")
+        bench.writer.offer(b"hello")
         assert bench.far.recv(100) == b"hello"
         assert not bench.writer.queued_bytes
 
@@ -91,14 +92,13 @@ async def test_a_push_is_on_the_wire_before_it_returns() -> None:
 async def test_what_the_socket_does_not_take_follows_in_order_when_it_does() -> None:
     async with open_bench() as bench:
         size = bench.fill()
-        bench.writer.push(b"A" * 100)
-        bench.writer.write(PING)
-        bench.writer.push(b"B" * 100)
-        everything = await bench.read(size + 202)
-        assert everything == b"f" * size + b"A" * 100 + PING + b"B" * 100
+        bench.writer.offer(b"A" * 100)
+        bench.writer.offer(b"B" * 100)
+        everything = await bench.read(size + 200)
+        assert everything == b"f" * size + b"A" * 100 + b"B" * 100
         await wait_all_tasks_blocked()
         assert not bench.writer.queued_bytes
-        bench.writer.push(b"direct again")
+        bench.writer.offer(b"direct again")
         assert bench.far.recv(100) == b"direct again"
         assert bench.slow == 0
 
@@ -108,11 +108,11 @@ async def test_a_client_over_its_bound_is_reported_once_and_hears_only_the_close
         frame = encode(b"x" * 1000, is_text=False)
         sent = bench.fill(frame)
         for _ in range(2 * QUEUE_BYTES // len(frame)):
-            bench.writer.push(frame)
+            bench.writer.offer(frame)
         assert bench.slow == 1
         bench.writer.write(PING)
         bench.writer.write(CLOSE)
-        bench.writer.push(frame)
+        bench.writer.offer(frame)
         everything = await bench.read_to_end()
         assert len(everything) < sent + QUEUE_BYTES
         assert everything.endswith(CLOSE)
@@ -133,7 +133,7 @@ async def test_a_queue_is_within_its_bound_whoever_writes() -> None:
 async def test_a_lone_frame_may_be_larger_than_the_bound() -> None:
     async with open_bench() as bench:
         frame = encode(b"x" * 2 * QUEUE_BYTES, is_text=False)
-        bench.writer.push(frame)
+        bench.writer.offer(frame)
         assert bench.slow == 0
         assert await bench.read(len(frame)) == frame
 
@@ -152,7 +152,7 @@ async def test_a_client_that_takes_nothing_for_too_long_is_slow(
 async def test_nothing_follows_a_close_frame() -> None:
     async with open_bench() as bench:
         bench.writer.write(CLOSE)
-        bench.writer.push(b"late")
+        bench.writer.offer(b"late")
         bench.writer.write(PING)
         bench.writer.write(CLOSE)
         assert bench.writer.is_sealed
@@ -163,15 +163,15 @@ async def test_a_close_frame_waits_for_what_is_queued() -> None:
     async with open_bench() as bench:
         size = bench.fill()
         bench.writer.write(CLOSE)
-        bench.writer.push(b"late")
+        bench.writer.offer(b"late")
         assert await bench.read(size + len(CLOSE)) == b"f" * size + CLOSE
 
 
 async def test_pushing_to_a_client_that_is_gone_is_harmless() -> None:
     async with open_bench() as bench:
         bench.far.close()
-        bench.writer.push(b"a")
-        bench.writer.push(b"b")
+        bench.writer.offer(b"a")
+        bench.writer.offer(b"b")
         assert bench.writer.is_sealed
         with pytest.raises(trio.BrokenResourceError):
             bench.writer.write(PING)
@@ -193,7 +193,7 @@ async def test_closing_wakes_whoever_waits_and_is_harmless_twice() -> None:
         await wait_all_tasks_blocked()
         bench.writer.close()
         bench.writer.close(last_words=CLOSE, reset=True)
-        bench.writer.push(b"late")
+        bench.writer.offer(b"late")
 
 
 async def test_nothing_is_written_to_whoever_gets_the_same_file_descriptor_later() -> None:
@@ -202,7 +202,7 @@ async def test_nothing_is_written_to_whoever_gets_the_same_file_descriptor_later
         bench.writer.close()
         others = [socket.socketpair() for _ in range(10)]
         assert number in {sock.fileno() for pair in others for sock in pair}
-        bench.writer.push(b"not for you")
+        bench.writer.offer(b"not for you")
         for one, other in others:
             one.setblocking(False)
             other.setblocking(False)
@@ -216,6 +216,6 @@ async def test_nothing_is_written_to_whoever_gets_the_same_file_descriptor_later
 
 async def test_last_words_are_written_if_nothing_is_in_the_way() -> None:
     async with open_bench() as bench:
-        bench.writer.push(b"a")
+        bench.writer.offer(b"a")
         bench.writer.close(last_words=CLOSE)
         assert await bench.read(100) == b"a" + CLOSE

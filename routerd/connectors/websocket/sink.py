@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routerd.errors import DeliveryFailed
+from routerd.feed import Feed
 from routerd.memory import remember
 from routerd.receipt import Receipt, SinkCounts
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from routerd.connectors.websocket.codecs.codec import Codec
+    from routerd.feed import Slow
     from routerd.groups import GroupName, Groups
     from routerd.message import Message
     from routerd.scope import Renderer
@@ -28,7 +30,22 @@ class GroupSink:
         counts: SinkCounts,
         codec: Codec,
         kind: str | None,
+        slow: Slow = "disconnect",
+        key: Renderer[str] | None = None,
     ) -> None:
+        """Publishes to `groups`.
+
+        Args:
+            render: gives a message's group.
+            groups: of the listener.
+            counts: of this sink.
+            codec: encodes messages.
+            kind: the type that all are sent as; None: that of each.
+            slow: what becomes of members that don't keep up.
+            key: with `latest`, of whose messages only the newest waits.
+        """
+        self._feed = Feed(slow, counts.missed)
+        self._key = key
         self._render = render
         self._groups = groups
         self._counts = counts
@@ -46,6 +63,7 @@ class GroupSink:
         receipt = Receipt(len(messages), self._counts)
         groups, cached = self._groups, self._cache
         encode, own_kind = self._encode, self._kind
+        feed, render_key = self._feed, self._key
         delivered = 0
         for index, message in enumerate(messages):
             group = cached.get(message.address)
@@ -55,7 +73,8 @@ class GroupSink:
                 if group in groups:  # an empty group costs no encoding
                     kind = message.type if own_kind is None else own_kind
                     frame = encode(kind, message.payload, is_text=message.is_text)
-                    if not groups.publish(group, frame):
+                    key = "" if render_key is None else render_key(message)
+                    if not groups.publish(group, frame, feed=feed, key=key):
                         raise _too_much()
             except DeliveryFailed as error:
                 receipt.failed(index, error)

@@ -1,27 +1,26 @@
 """The one writer of a client: protocol frames and broadcasts in one order, never mixed up.
 
-A write goes straight to the socket; only what that doesn't take is queued, and drained by a
-task that lives as long as the queue does. For plain TCP.
+A write goes straight to the socket; only what that doesn't take waits in an `outbox`, and is
+written by a task that lives as long as something waits. For plain TCP.
 """
 
 import os
 import socket
 import struct
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
-from itertools import islice
 
 import trio
 
 from routerd.connectors.websocket.frames import CLOSE
+from routerd.connectors.websocket.outbox import QUEUE_BYTES, QUEUE_MESSAGES, Outbox
+from routerd.feed import Frame
 
-QUEUE_BYTES = 1 << 20
-"""Most bytes that wait for a client. A lone write may exceed it, so that any message fits."""
 SEND_TIMEOUT = 10.0
-"""Seconds without a byte taken, after which the client is too slow."""
-_CHUNKS_AT_ONCE = 64
+"""Seconds without a byte taken, after which the client is too slow, unless it may miss messages:
+then it stays until it doesn't answer a ping."""
+_PIECES_AT_ONCE = 512
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the kernel throws away what is unsent
 
 
@@ -36,8 +35,8 @@ class Writer:
     """Writes to one client; an `interfaces.Member`. Owns its socket's writing side and its end."""
 
     __slots__ = (
-        "_drained", "_fd", "_is_cut", "_is_direct", "_is_draining", "_on_slow", "_queue",
-        "_queued", "_socket", "_start_drain", "_state",
+        "_drained", "_fd", "_is_direct", "_is_draining", "_on_slow", "_outbox", "_queue_bytes",
+        "_queue_messages", "_socket", "_start_drain", "_state",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +45,8 @@ class Writer:
         *,
         start_drain: Callable[[], None],
         on_slow: Callable[[], None],
+        queue_bytes: int = QUEUE_BYTES,
+        queue_messages: int = QUEUE_MESSAGES,
     ) -> None:
         """Takes over the writing side of `sock`.
 
@@ -53,14 +54,16 @@ class Writer:
             sock: which nobody else writes to or closes.
             start_drain: starts `drain` as a task.
             on_slow: called when the client takes too little; it shall be closed with 4408.
+            queue_bytes: most that wait for it; a lone frame may exceed it.
+            queue_messages: most that wait for it.
         """
         self._socket = sock
         self._fd = sock.fileno()
         self._start_drain = start_drain
         self._on_slow = on_slow
-        self._queue: deque[bytes] = deque()
-        self._queued = 0
-        self._is_cut = False  # the head of the queue is what is left of a half-written chunk
+        self._queue_bytes = queue_bytes
+        self._queue_messages = queue_messages
+        self._outbox: Outbox | None = None  # most clients never need one
         self._is_draining = False
         self._drained: trio.Event | None = None
         self._state = _State.OPEN
@@ -74,43 +77,47 @@ class Writer:
     @property
     def queued_bytes(self) -> int:
         """How much waits because the client takes it too slowly."""
-        return self._queued
+        return self._outbox.size if self._outbox else 0
 
-    def push(self, frames: bytes) -> None:
+    def push(self, data: bytes, frames: Sequence[Frame]) -> None:
         """Writes broadcast frames after all that was written before. Never blocks or raises.
 
         A client that is closing, gone or too slow gets none.
         """
         if self._is_direct:
-            self._send(frames)
+            self._send(data, frames)
         elif self._state is _State.OPEN:
             self._enqueue(frames)
+        else:
+            self._miss(frames)
 
-    def offer(self, frame: bytes) -> bool:
-        """As `push`; False: this client gets nothing any more."""
-        self.push(frame)
+    def offer(self, data: bytes) -> bool:
+        """Writes an answer, as `push` does; False: this client gets nothing any more."""
+        self.push(data, (Frame(data),))
         return self._state is _State.OPEN
 
-    def write(self, frame: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Writes one protocol frame, or the response to a handshake.
 
         Raises:
             trio.BrokenResourceError: the client is gone.
         """
-        is_close = frame[0] == CLOSE
+        is_close = data[0] == CLOSE
         if self._state is _State.OPEN or (self._state is _State.SLOW and is_close):
             if is_close:
                 self._enter(_State.SEALED)
-            if self._queue:
-                self._enqueue(frame)
-            else:
-                self._send(frame)
+            if not self._outbox:
+                self._send(data, (Frame(data),))
+            elif is_close:
+                self._outbox.add_last(data)
+            elif not self._outbox.add_urgent(data):
+                self._become_slow()
         if self._state is _State.GONE:
             raise trio.BrokenResourceError("the client is gone")
 
     async def wait_drained(self) -> None:
         """Returns when nothing is queued, or the client is gone."""
-        while self._queue:
+        while self._outbox:
             if self._drained is None:
                 self._drained = trio.Event()
             await self._drained.wait()
@@ -118,18 +125,19 @@ class Writer:
     async def drain(self) -> None:
         """Writes what is queued, and returns when nothing is. A slow client is reported."""
         try:
-            while self._queue:
+            while outbox := self._outbox:
                 with trio.move_on_after(SEND_TIMEOUT) as patience:
                     await trio.lowlevel.wait_writable(self._socket)
-                if patience.cancelled_caught:
-                    self._become_slow()
-                else:
+                if not patience.cancelled_caught:
                     self._write_queued()
+                elif not outbox.is_patient:
+                    self._become_slow()
         except OSError:
             self._lose()
         except trio.ClosedResourceError:
             self._lose()
         self._is_draining = False
+        self._outbox = None
         self._enter(self._state)
         self._tell_drained()
 
@@ -149,62 +157,70 @@ class Writer:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._socket.close()
 
-    def _send(self, frames: bytes) -> None:
+    def _send(self, data: bytes, frames: Sequence[Frame]) -> None:
         try:
-            sent = os.write(self._fd, frames)
+            sent = os.write(self._fd, data)
         except BlockingIOError:
             sent = 0
         except OSError:
             self._lose()
+            self._miss(frames)
             return
-        if sent < len(frames):
-            self._is_cut = sent > 0
-            self._enqueue(frames[sent:])
+        if sent < len(data):
+            self._begin_queue(frames, sent)
 
-    def _enqueue(self, frames: bytes) -> None:
-        is_over = self._queued + len(frames) > QUEUE_BYTES
-        if self._queue and is_over and self._state is _State.OPEN:
-            self._become_slow()
-            return
-        self._queue.append(frames)
-        self._queued += len(frames)
+    def _begin_queue(self, frames: Sequence[Frame], sent: int) -> None:
+        """What is left of these frames waits, and whatever is pushed meanwhile comes after it."""
+        outbox = Outbox(most_bytes=self._queue_bytes, most_messages=self._queue_messages)
+        self._outbox = outbox
         self._is_direct = False
+        if not outbox.add_rest(frames, sent):
+            self._become_slow()
         if not self._is_draining:
             self._is_draining = True
             self._start_drain()
 
+    def _enqueue(self, frames: Sequence[Frame]) -> None:
+        outbox = self._outbox
+        if outbox is None:
+            return
+        for index, frame in enumerate(frames):
+            if not outbox.add(frame):
+                self._become_slow()
+                self._miss(frames[index + 1 :])
+                return
+
     def _write_queued(self) -> None:
-        queue = self._queue
+        outbox = self._outbox
+        if outbox is None:
+            return
         try:
-            sent = os.writev(self._fd, list(islice(queue, _CHUNKS_AT_ONCE)))
+            sent = os.writev(self._fd, outbox.peek(_PIECES_AT_ONCE))
         except BlockingIOError:
             return
-        self._queued -= sent
-        while queue and sent >= len(queue[0]):
-            sent -= len(queue.popleft())
-            self._is_cut = False
-        if sent:
-            queue[0] = queue[0][sent:]
-            self._is_cut = True
+        outbox.sent(sent)
 
     def _become_slow(self) -> None:
-        """Forgets what waits, but for the rest of a half-written chunk: a close frame is next."""
+        """Forgets what waits, but for the rest of a half-written frame: a close frame is next."""
         if self._state is not _State.OPEN:
             return
         self._enter(_State.SLOW)
-        rest = self._queue[0] if self._is_cut else b""
-        self._queue.clear()
-        self._queued = len(rest)
-        if rest:
-            self._queue.append(rest)
+        if self._outbox is not None:
+            self._outbox.drop_waiting("disconnected")
         self._on_slow()
+
+    def _miss(self, frames: Sequence[Frame]) -> None:
+        """Counts what comes too late for this client."""
+        for frame in frames:
+            if frame.feed is not None:
+                frame.feed.miss("disconnected" if self._state is _State.SLOW else "gone")
 
     def _lose(self) -> None:
         """Writes nothing any more: another connection may get this file descriptor."""
         self._enter(_State.GONE)
         self._fd = -1
-        self._queue.clear()
-        self._queued = 0
+        if self._outbox is not None:
+            self._outbox.drop_all("gone")
         self._tell_drained()
 
     def _tell_drained(self) -> None:
@@ -215,4 +231,4 @@ class Writer:
     def _enter(self, state: _State) -> None:
         if self._state is not _State.GONE:
             self._state = state
-        self._is_direct = self._state is _State.OPEN and not self._queue
+        self._is_direct = self._state is _State.OPEN and self._outbox is None
