@@ -89,6 +89,7 @@ PLACES = {
         glue=", ",
     ),
     "`[ws]`": Place({"listen": 'listen = "127.0.0.1:0"'}, f"[ws]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
+    "`[ws.limits]`": Place({}, f"{WS}[ws.limits]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
 }
 
 WRONG = {

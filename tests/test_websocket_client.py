@@ -1,6 +1,7 @@
 """One client among others, over real sockets: what it hears, and how it comes to its end."""
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -9,10 +10,9 @@ import trio_websocket
 from trio.testing import wait_all_tasks_blocked
 
 from routerd.address import parse_path_pattern
-from routerd.connectors.websocket import client as client_module
 from routerd.connectors.websocket import source as source_module
 from routerd.connectors.websocket.frames import encode
-from routerd.connectors.websocket.guard import FRAGMENTS, MESSAGE_BYTES
+from routerd.connectors.websocket.limits import DEFAULTS
 from routerd.connectors.websocket.reasons import Ending
 from tests.fakes import fake_status
 from tests.raw_websocket import (
@@ -26,7 +26,9 @@ from tests.raw_websocket import (
     frame,
     request,
 )
-from tests.websocket_house import House, eventually, open_house
+from tests.websocket_house import ROOMY, House, eventually, open_house
+
+FRAGMENTS, MESSAGE_BYTES = DEFAULTS.max_fragments, DEFAULTS.max_message
 
 if TYPE_CHECKING:
     from routerd.connectors.websocket.source import Inlet
@@ -191,6 +193,7 @@ async def test_a_client_that_says_goodbye_is_answered_and_forgotten(code: int) -
         await client.send(frame(CLOSE, code.to_bytes(2, "big")))
         assert await client.read_close() == code
         assert await client.read() is None
+        await client.aclose()
         await house.connection.roster.wait_empty()
         assert ("echo", "1") not in house.connection.roster.groups
         assert house.counts.closed == {("/echo/{room}", "client"): 1}
@@ -215,11 +218,8 @@ async def test_clients_that_go_without_a_word_are_forgotten() -> None:
 
 
 @pytest.mark.slow
-async def test_who_completes_no_handshake_is_told_so_and_cut(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client_module, "HANDSHAKE_TIMEOUT", 0.1)
-    async with open_house() as house:
+async def test_who_completes_no_handshake_is_told_so_and_cut() -> None:
+    async with open_house(limits=replace(ROOMY, handshake_timeout=0.1)) as house:
         for beginning in (b"", b"GET ", request("/echo/1")[:-1]):
             client = await house.dial()
             await client.send(beginning)
@@ -229,12 +229,8 @@ async def test_who_completes_no_handshake_is_told_so_and_cut(
 
 
 @pytest.mark.slow
-async def test_who_answers_pings_stays_and_who_does_not_goes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client_module, "PING_EVERY", 0.05)
-    monkeypatch.setattr(client_module, "PONG_TIMEOUT", 1.0)
-    async with open_house() as house:
+async def test_who_answers_pings_stays_and_who_does_not_goes() -> None:
+    async with open_house(limits=replace(ROOMY, ping_every=0.05, pong_timeout=1.0)) as house:
         deaf, good = await house.connect("/echo/1"), await house.connect("/echo/1")
         answered = 0
         with trio.fail_after(5):
@@ -292,6 +288,7 @@ async def test_who_does_wrong_is_told_by_a_code_and_counted_by_a_reason(
         await client.send(data)
         assert await client.read_close() == ending.code
         await client.read_to_end()
+        await client.aclose()
         await house.connection.roster.wait_empty()
         assert house.counts.closed == {("/echo/{room}", ending.word): 1}
 

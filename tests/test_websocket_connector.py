@@ -177,30 +177,39 @@ class Exhausted:
 class Crowded(Exhausted):
     """One whose every client that leaves makes room for the next one, and for no more."""
 
+    def __init__(self, transport: trio.SocketStream) -> None:
+        super().__init__()
+        self._transport = transport
+
     async def accept(self) -> trio.SocketStream:
         await trio.lowlevel.checkpoint()
         self.attempts += 1
         if self.attempts % 2:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return cast("trio.SocketStream", None)
+        return self._transport
 
 
 class Passing:
     """A client that leaves at once."""
 
-    def __init__(self, transport: trio.SocketStream, roster: Roster) -> None:
-        pass
+    def __init__(
+        self, transport: trio.SocketStream, roster: Roster, *, address: str | None
+    ) -> None:
+        self._roster = roster
+        self._address = address
 
     async def run(self) -> None:
         await trio.lowlevel.checkpoint()
+        self._roster.gate.leave(self._address)
 
 
 async def test_no_file_descriptors_left_time_and_again_is_said_once_a_minute(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener_module, "Client", Passing)
-    listener = Crowded()
-    async with trio.open_nursery() as nursery:
+    transport = trio.SocketStream(trio.socket.socket())
+    listener = Crowded(transport)
+    async with transport, trio.open_nursery() as nursery:
         with trio.move_on_after(119):
             await let_in(cast("trio.SocketListener", listener), Roster(), nursery=nursery)
     assert listener.attempts > 1000

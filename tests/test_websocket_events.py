@@ -2,22 +2,23 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from routerd.connectors.websocket import client as client_module
 from routerd.connectors.websocket import listener as listener_module
+from routerd.connectors.websocket.limits import Limits
 from routerd.message import Message
 from tests.raw_websocket import CLOSE, TEXT, RawClient, frame, request
-from tests.websocket_house import House, Room, eventually, open_house
+from tests.websocket_house import ROOMY, House, Room, eventually, open_house
 
 
 @asynccontextmanager
-async def watched_house() -> AsyncIterator[tuple[House, list[Message]]]:
+async def watched_house(limits: Limits = ROOMY) -> AsyncIterator[tuple[House, list[Message]]]:
     """A house, and what happens to the sessions of `/watched/{room}` in it."""
-    async with open_house() as house:
+    async with open_house(limits=limits) as house:
         yield house, watch(house).heard
 
 
@@ -64,12 +65,9 @@ async def test_a_session_comes_once_and_goes_once(
 
 
 @pytest.mark.slow
-async def test_a_client_that_vanished_goes_at_the_ping_timeout(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client_module, "PING_EVERY", 0.05)
-    monkeypatch.setattr(client_module, "PONG_TIMEOUT", 0.05)
-    async with watched_house() as (house, events):
+async def test_a_client_that_vanished_goes_at_the_ping_timeout() -> None:
+    limits = replace(ROOMY, ping_every=0.05, pong_timeout=0.05)
+    async with watched_house(limits=limits) as (house, events):
         await house.connect("/watched/a")
         await eventually(lambda: types(events) == ["@connect", "@disconnect"])
 

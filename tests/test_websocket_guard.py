@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.connectors.websocket.guard import FRAGMENTS, MESSAGE_BYTES, FrameGuard
+from routerd.connectors.websocket.guard import FrameGuard
+from routerd.connectors.websocket.limits import DEFAULTS
 from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame
 
+FRAGMENTS, MESSAGE_BYTES = DEFAULTS.max_fragments, DEFAULTS.max_message
 FIRST = frame(TEXT, b"a", fin=False)
 MORE = frame(CONTINUATION, b"", fin=False)
 LAST = frame(CONTINUATION, b"b")
@@ -15,7 +17,7 @@ TOO_LONG = frame(BINARY, length=MESSAGE_BYTES + 1, width=8)
 
 def breach(*pieces: bytes) -> int | None:
     """Where in all of them together the frame begins that is over a limit."""
-    guard, before = FrameGuard(), 0
+    guard, before = FrameGuard(DEFAULTS), 0
     for piece in pieces:
         found = guard.find_breach(piece)
         if found is not None:

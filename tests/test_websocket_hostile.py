@@ -3,17 +3,17 @@
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from routerd.connectors.websocket import client as client_module
 from routerd.connectors.websocket import stream as stream_module
 from tests.hostile_websockets import frames, handshakes
 from tests.raw_websocket import PING, TEXT, frame, request
-from tests.websocket_house import House, eventually, open_house
+from tests.websocket_house import ROOMY, House, eventually, open_house
 
 HANDSHAKES = list(handshakes())
 FRAMES = list(frames())
@@ -127,11 +127,13 @@ async def test_good_clients_notice_nothing_of_resets_at_every_stage(
     assert caplog.records == []
 
 
-async def test_good_clients_notice_nothing_of_many_that_never_finish_a_handshake(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client_module, "HANDSHAKE_TIMEOUT", PATIENCE)
-    async with open_house() as house, good_clients(house), trio.open_nursery() as nursery:
+async def test_good_clients_notice_nothing_of_many_that_never_finish_a_handshake() -> None:
+    limits = replace(ROOMY, handshake_timeout=PATIENCE)
+    async with (
+        open_house(limits=limits) as house,
+        good_clients(house),
+        trio.open_nursery() as nursery,
+    ):
 
         async def dawdle() -> None:
             bad = await house.dial()

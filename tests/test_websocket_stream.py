@@ -10,8 +10,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from routerd.connectors.websocket import stream as stream_module
 from routerd.connectors.websocket.frames import encode_close
-from routerd.connectors.websocket.guard import MESSAGE_BYTES
 from routerd.connectors.websocket.handshake import parse
+from routerd.connectors.websocket.limits import DEFAULTS
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
@@ -32,7 +32,9 @@ class Line:
             start_drain=lambda: nursery.start_soon(self.writer.drain),
             on_slow=lambda: None,
         )
-        self.stream = ClientStream(transport, self.writer, on_offence=self.offences.append)
+        self.stream = ClientStream(
+            transport, self.writer, limits=DEFAULTS, on_offence=self.offences.append
+        )
 
     async def open(self) -> None:
         """The handshake, as trio-websocket has it."""
@@ -97,7 +99,7 @@ async def test_nothing_is_read_while_it_is_held() -> None:
 async def test_what_is_over_a_limit_never_arrives_and_the_client_is_told() -> None:
     async with open_line() as line:
         good = frame(TEXT, b"good")
-        await line.client.send_all(good + frame(BINARY, length=MESSAGE_BYTES + 1, width=8))
+        await line.client.send_all(good + frame(BINARY, length=DEFAULTS.max_message + 1, width=8))
         assert await line.stream.receive_some() == good
         assert await line.stream.receive_some() == b""
         assert await line.client.receive_some() == encode_close(Ending.TOO_BIG.code)

@@ -9,6 +9,7 @@ import trio
 
 from routerd.address import Pattern, group_pattern, parse_group_path, parse_path_pattern
 from routerd.connectors.websocket.connector import WebSocketConnection, WebSocketConnector
+from routerd.connectors.websocket.limits import Limits
 from routerd.connectors.websocket.settings import (
     GroupSinkSpec,
     ListenerSettings,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from routerd.message import Message
 
 Kinds = str | None | tuple[str | None, ...]
-SETTINGS = ListenerSettings("ws", "127.0.0.1", 0)
+ROOMY = Limits(connections_per_address=100_000, handshake_rate=100_000)
+"""All clients of a test come from one address."""
+SETTINGS = ListenerSettings("ws", "127.0.0.1", 0, limits=ROOMY)
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:
@@ -158,11 +161,13 @@ class Room:
 
 
 @asynccontextmanager
-async def open_house(*, codec: str = "raw", bad_frames: int = 10) -> AsyncIterator[House]:
+async def open_house(
+    *, codec: str = "raw", bad_frames: int = 10, limits: Limits = ROOMY
+) -> AsyncIterator[House]:
     """A listener on a free port; `/echo` and `/echo/*` are rooms."""
     status = DaemonStatus("test")
     connector = WebSocketConnector()
-    listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames)
+    listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames, limits=limits)
     async with trio.open_nursery() as nursery:
         async with connector.open(listener, total_inflight=0, status=status) as connection:
             port = int(status.listening["ws"].rpartition(":")[2])

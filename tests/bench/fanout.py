@@ -17,6 +17,7 @@ _QUICK_DELIVERIES = 50_000
 _TABLE = """
 [ws]
 listen = "127.0.0.1:0"
+limits = { connections_per_address = 100_000, handshake_rate = 100_000 }
 
 [admin]
 listen = "127.0.0.1:0"

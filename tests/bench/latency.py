@@ -28,6 +28,7 @@ client_id = "bench"
 
 [ws]
 listen = "127.0.0.1:0"
+limits = { connections_per_address = 100_000, handshake_rate = 100_000 }
 
 [admin]
 listen = "127.0.0.1:0"

@@ -20,6 +20,7 @@ from routerd.checks import (
 )
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import BadType, Codec
+from routerd.connectors.websocket.limits import read_limits
 from routerd.connectors.websocket.paths import SessionEvent, is_event
 from routerd.connectors.websocket.settings import (
     GroupSinkSpec,
@@ -32,18 +33,19 @@ from routerd.section import Section
 from routerd.template import TemplateError
 
 _LISTEN = 'write listen = "HOST:PORT"'
+_LIMITS = "limits stand in a table of their own: [ws.limits]"
 HINTS = {
     "host": _LISTEN,
     "port": _LISTEN,
     "bind": _LISTEN,
     "address": _LISTEN,
     "url": _LISTEN,
+    **dict.fromkeys(("limit", "max_message", "ping", "ping_every"), _LIMITS),
     "path": 'paths stand in the routes: from = "ws:/PATH"',
     "paths": 'paths stand in the routes: from = "ws:/PATH"',
 }
 _LATER = (
-    "types", "type", "origins", "origin", "auth", "limits", "policy", "cert",
-    "cert_key", "max_message", "ping",
+    "types", "type", "origins", "origin", "auth", "policy", "cert", "cert_key",
 )  # fmt: skip
 METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
 _NO_MEMORY = Weakness(
@@ -57,7 +59,7 @@ class WebSocketChecks:
 
     connector = "websocket"
     table = "ws"
-    keys = ("listen", "codec", "bad_frames", "goodbye_spread")
+    keys = ("listen", "codec", "bad_frames", "goodbye_spread", "limits")
     main_key = 'listen = "127.0.0.1:8800"'
 
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
@@ -70,11 +72,18 @@ class WebSocketChecks:
         codec = section.choice("codec", [*CODECS], default="raw")
         bad_frames = section.integer("bad_frames", least=1, most=1_000_000, default=10)
         spread = section.duration("goodbye_spread", least="0s", most="5m", default=2.0)
+        limits = read_limits(section, key)
         section.finish()
         if not host:
             return None
         return ListenerSettings(
-            key, host, port, codec=codec, bad_frames=bad_frames, goodbye_spread=spread
+            key,
+            host,
+            port,
+            codec=codec,
+            bad_frames=bad_frames,
+            goodbye_spread=spread,
+            limits=limits,
         )
 
     def listens_on(self, settings: object) -> tuple[str, int]:

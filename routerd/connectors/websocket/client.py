@@ -14,7 +14,6 @@ from wsproto.utilities import LocalProtocolError
 
 from routerd.connectors.websocket.codecs.codec import Content, Undecodable
 from routerd.connectors.websocket.frames import encode_close
-from routerd.connectors.websocket.guard import MESSAGE_BYTES
 from routerd.connectors.websocket.handshake import Handshake, Refused, parse
 from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.reasons import Ending, Refusal
@@ -27,11 +26,6 @@ from routerd.message import Message
 
 logger = logging.getLogger(__name__)
 
-HANDSHAKE_TIMEOUT = 5.0
-PING_EVERY = 20.0
-PONG_TIMEOUT = 20.0
-CLOSE_TIMEOUT = 5.0
-"""Seconds that a client has to answer a close frame."""
 READ_AHEAD = 16
 """Messages that trio-websocket may decode before we take them."""
 TELL_BUGS_EVERY = 60.0
@@ -51,8 +45,13 @@ _GONE = (
 class Client:
     """One client of a listener."""
 
-    def __init__(self, transport: trio.SocketStream, roster: Roster) -> None:
+    def __init__(
+        self, transport: trio.SocketStream, roster: Roster, *, address: str | None = None
+    ) -> None:
+        """One that has entered by the roster's gate, coming from `address`."""
         self._roster = roster
+        self._limits = roster.limits
+        self._address = address
         self._transport = transport
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
@@ -73,7 +72,9 @@ class Client:
                     start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
                     on_slow=lambda: self.end(Ending.SLOW, is_hopeless=True),
                 )
-                stream = ClientStream(self._transport, writer, on_offence=self._note_end)
+                stream = ClientStream(
+                    self._transport, writer, limits=self._limits, on_offence=self._note_end
+                )
                 await self._serve(nursery, stream)
                 nursery.cancel_scope.cancel()
         except* _GONE:
@@ -87,6 +88,7 @@ class Client:
                 self._note_end(Ending.CLIENT)
             self._writer.close(last_words=last_words)
             self._roster.forget(self)
+            self._roster.gate.leave(self._address)
 
     def end(self, why: Ending, *, is_hopeless: bool = False) -> None:
         """Closes it with the code of `why`, once what is queued for it has been written.
@@ -131,7 +133,7 @@ class Client:
 
         Nobody learns more of an unknown path than 404.
         """
-        with trio.move_on_after(HANDSHAKE_TIMEOUT):
+        with trio.move_on_after(self._limits.handshake_timeout):
             asked = parse(await stream.read_head())
             place = self._roster.paths.find(asked.segments)
             if place is None:
@@ -158,11 +160,15 @@ class Client:
         stream.present(asked.encode(), on_open=enter)
         try:
             request = await trio_websocket.wrap_server_stream(
-                nursery, stream, message_queue_size=READ_AHEAD, max_message_size=MESSAGE_BYTES
+                nursery,
+                stream,
+                message_queue_size=READ_AHEAD,
+                max_message_size=self._limits.max_message,
             )
             socket = await request.accept()
             stream.offence = lambda: _offence(socket)
-            nursery.start_soon(self._keep_alive, socket, name="websocket pings")
+            if self._limits.ping_every:
+                nursery.start_soon(self._keep_alive, socket, name="websocket pings")
             with self._reading:
                 await self._read(socket, stream, session=session, place=place)
         finally:
@@ -170,7 +176,7 @@ class Client:
                 self._was_in = True
                 _announce("@disconnect", session, place)
         stream.is_hopeless = self._is_hopeless
-        with trio.move_on_after(CLOSE_TIMEOUT):
+        with trio.move_on_after(self._limits.close_timeout):
             await socket.aclose((self._ending or Ending.CLIENT).code)
             await stream.aclose()
 
@@ -226,8 +232,8 @@ class Client:
         """Pings, and ends the client when it doesn't answer."""
         while True:
             # Jitter, so that clients that came together are not pinged together.
-            await trio.sleep(PING_EVERY * random.uniform(0.75, 1.0))  # noqa: S311
-            with trio.move_on_after(PONG_TIMEOUT) as patience:
+            await trio.sleep(self._limits.ping_every * random.uniform(0.75, 1.0))  # noqa: S311
+            with trio.move_on_after(self._limits.pong_timeout) as patience:
                 try:
                     await socket.ping()
                 except _GONE:

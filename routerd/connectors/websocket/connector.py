@@ -41,7 +41,9 @@ class WebSocketConnection(Connection):
         self._codec = CODECS[settings.codec]
         self._doors = trio.CancelScope()
         self.status = ListenerStatus(settings.key, count_members=self.count_members)
-        self.roster = Roster(Reading(self._codec, settings.bad_frames), self.status)
+        self.roster = Roster(
+            Reading(self._codec, settings.bad_frames), self.status, settings.limits
+        )
         self._serving = trio.Event()
         self._fixed_groups: dict[str, GroupName] = {}
 

@@ -5,10 +5,9 @@ are looked at on their way to it. Payloads are skipped over; whether a frame is 
 to trio-websocket.
 """
 
+from routerd.connectors.websocket.limits import Limits
 from routerd.connectors.websocket.reasons import Ending
 
-MESSAGE_BYTES = 1 << 20
-FRAGMENTS = 1024
 _CONTROL = 0x08
 _CLOSE_OPCODE = 0x08
 
@@ -20,9 +19,12 @@ class FrameGuard:
         why: how the client shall be ended, once a breach was found.
     """
 
-    __slots__ = ("_fragments", "_header", "_is_done", "_message_bytes", "_skip", "why")
+    __slots__ = (
+        "_fragments", "_header", "_is_done", "_limits", "_message_bytes", "_skip", "why"
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._skip = 0  # bytes of the current payload still to come
         self._header = b""  # what has come of a header that was cut by the end of a piece
         self._message_bytes = 0
@@ -64,9 +66,9 @@ class FrameGuard:
             return True
         self._message_bytes += size
         self._fragments += 1
-        if self._message_bytes > MESSAGE_BYTES:
+        if self._message_bytes > self._limits.max_message:
             return False
-        if self._fragments > FRAGMENTS:
+        if self._fragments > self._limits.max_fragments:
             self.why = Ending.TOO_MANY_FRAGMENTS
             return False
         if first & 0x80:

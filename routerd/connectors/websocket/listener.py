@@ -9,6 +9,7 @@ import logging
 import trio
 
 from routerd.connectors.websocket.client import Client
+from routerd.connectors.websocket.porter import Porter
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.settings import ListenerSettings
@@ -55,6 +56,7 @@ def describe(listener: trio.SocketListener) -> str:
 async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio.Nursery) -> None:
     """Starts a task in `nursery` for each client that connects, until cancelled."""
     told_at = float("-inf")
+    porter = Porter()
     while True:
         try:
             transport = await listener.accept()
@@ -65,7 +67,22 @@ async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio
                 logger.warning("can't let websocket clients in for now error=%r", exc.strerror)
             await trio.sleep(PAUSE_WHEN_EXHAUSTED)
             continue
-        nursery.start_soon(Client(transport, roster).run, name="websocket client")
+        address = _address_of(transport)
+        refusal = roster.gate.enter(address)
+        if refusal is None:
+            client = Client(transport, roster, address=address)
+            nursery.start_soon(client.run, name="websocket client")
+        else:
+            roster.status.refused["", refusal.word] += 1
+            porter.turn_away(transport, refusal, address=address, nursery=nursery)
+
+
+def _address_of(transport: trio.SocketStream) -> str:
+    """Where a client came from, without its port; empty if it is gone already."""
+    try:
+        return str(transport.socket.getpeername()[0])
+    except OSError:
+        return ""
 
 
 async def send_home(roster: Roster, *, within: float) -> None:

@@ -18,6 +18,9 @@ class Refusal(Enum):
     NOT_FOUND = "not_found", HTTPStatus.NOT_FOUND
     ORIGIN = "origin", HTTPStatus.FORBIDDEN
     TIMEOUT = "timeout", HTTPStatus.REQUEST_TIMEOUT
+    ADDRESS_FULL = "connections_per_address", HTTPStatus.TOO_MANY_REQUESTS
+    HANDSHAKE_RATE = "handshake_rate", HTTPStatus.TOO_MANY_REQUESTS
+    FULL = "connections", HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, word: str, status: HTTPStatus) -> None:
         self.word = word

@@ -8,6 +8,8 @@ import trio
 from routerd.address import Pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import Codec
+from routerd.connectors.websocket.gate import Gate
+from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.connectors.websocket.paths import Paths, Place
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.source import Inlet
@@ -48,19 +50,26 @@ class Roster:
 
     Attributes:
         status: what is counted of them.
+        limits: what they may take.
+        gate: how many may come in.
         guests: clients from the answer to their handshake until their socket is closed.
         bug_told_at: when the log had the last bug that a client met.
     """
 
     reading: Reading = field(default_factory=Reading)
     status: ListenerStatus = field(default_factory=lambda: ListenerStatus("ws"))
+    limits: Limits = DEFAULTS
     paths: Paths = field(default_factory=Paths)
     groups: Groups = field(default_factory=Groups)
+    gate: Gate = field(init=False)
     guests: set[Guest] = field(default_factory=set)
     bug_told_at: float = float("-inf")
     _places: dict[Guest, Place] = field(default_factory=dict)
     _emptied: trio.Event = field(default_factory=trio.Event)
     _farewell: Ending | None = None
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.limits)
 
     def open_path(
         self, pattern: Pattern, inlet: Inlet | None = None, *, kind: str | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from routerd.address import Pattern
+from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.template import Template
 
 
@@ -16,6 +17,7 @@ class ListenerSettings:
         codec: a name of `codecs.CODECS`.
         bad_frames: so many frames that the codec can't read end a client.
         goodbye_spread: seconds over which clients are sent home when routerd stops.
+        limits: what its clients may take.
     """
 
     key: str
@@ -24,6 +26,7 @@ class ListenerSettings:
     codec: str = "raw"
     bad_frames: int = 10
     goodbye_spread: float = 2.0
+    limits: Limits = DEFAULTS
 
 
 @dataclass(frozen=True)

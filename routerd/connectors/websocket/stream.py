@@ -11,6 +11,7 @@ import trio
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.guard import FrameGuard
 from routerd.connectors.websocket.handshake import find_end
+from routerd.connectors.websocket.limits import Limits
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.writer import Writer
 
@@ -33,20 +34,26 @@ class ClientStream(trio.abc.Stream):
     """
 
     def __init__(
-        self, transport: trio.SocketStream, writer: Writer, *, on_offence: Callable[[Ending], None]
+        self,
+        transport: trio.SocketStream,
+        writer: Writer,
+        *,
+        limits: Limits,
+        on_offence: Callable[[Ending], None],
     ) -> None:
         """Takes over a client's socket.
 
         Args:
             transport: nobody else reads from it.
             writer: of the same socket.
+            limits: that its frames are held to.
             on_offence: called before the close code is sent to a client that broke
                 the protocol or a limit.
         """
         self._transport = transport
         self._writer = writer
         self._on_offence = on_offence
-        self._guard = FrameGuard()
+        self._guard = FrameGuard(limits)
         self._received = b""
         self._request = b""
         self._on_open: Callable[[], None] = lambda: None
