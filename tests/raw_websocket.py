@@ -120,9 +120,10 @@ class RawClient:
         return self._received
 
     async def echo(self, text: bytes) -> bytes:
-        """Sends a text and gives what comes back."""
+        """Sends a text and gives what comes back; answers pings meanwhile."""
         await self.send(frame(TEXT, text))
-        answer = await self.read()
+        while (answer := await self.read()) is not None and answer.opcode == PING:
+            await self.send(frame(PONG, answer.payload))
         assert answer is not None
         return answer.payload
 

@@ -1,8 +1,8 @@
 """What wrong clients are answered, and that nobody else notices them."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,17 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from routerd.connectors.websocket import stream as stream_module
-from tests.hostile_websockets import frames, handshakes
 from tests.raw_websocket import PING, TEXT, frame, request
+from tests.siege import (
+    FRAMES,
+    HANDSHAKES,
+    answer_to_frames,
+    answer_to_handshake,
+    attack,
+    good_clients,
+)
 from tests.websocket_house import ROOMY, House, eventually, open_house
 
-HANDSHAKES = list(handshakes())
-FRAMES = list(frames())
 PATIENCE = 1.0
 """Seconds for a handshake, where a test waits for the end of it; good clients need it too."""
 pytestmark = pytest.mark.slow
@@ -25,60 +30,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "LINGER", 0.3)
-
-
-async def answer_to_handshake(house: House, data: bytes) -> int | None:
-    bad = await house.dial()
-    with trio.fail_after(10):
-        with suppress(trio.BrokenResourceError):  # answered and closed before it was all sent
-            await bad.send(data)
-        status, _ = await bad.read_answer()
-        if status != 101:
-            await bad.read_to_end()
-    await bad.aclose()
-    return status
-
-
-async def answer_to_frames(house: House, data: bytes) -> int | None:
-    bad = await house.connect("/echo/bad")
-    with trio.fail_after(10):
-        with suppress(trio.BrokenResourceError):
-            await bad.send(data)
-        code = await bad.read_close()
-        await bad.read_to_end()
-    await bad.aclose()
-    return code
-
-
-@asynccontextmanager
-async def good_clients(house: House, count: int = 10) -> AsyncIterator[None]:
-    """Clients that talk to themselves all the time, and fail when an echo doesn't come."""
-    done = trio.Event()
-
-    async def talk(number: int, *, task_status: trio.TaskStatus[None]) -> None:
-        client = await house.connect(f"/echo/good{number}")
-        task_status.started()
-        turn = 0
-        while not done.is_set() or turn < 3:
-            turn += 1
-            with trio.fail_after(10):
-                assert await client.echo(b"%d/%d" % (number, turn)) == b"%d/%d" % (number, turn)
-            await trio.sleep(0.001)
-
-    async with trio.open_nursery() as nursery:
-        for number in range(count):
-            await nursery.start(talk, number)
-        yield
-        done.set()
-
-
-async def attack(house: House) -> None:
-    """Every row of both tables, all at once."""
-    async with trio.open_nursery() as nursery:
-        for _, data, _ in HANDSHAKES:
-            nursery.start_soon(answer_to_handshake, house, data)
-        for _, data, _ in FRAMES:
-            nursery.start_soon(answer_to_frames, house, data)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""A real routerd that everybody attacks at once, and ten good clients who notice nothing."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+import trio
+
+from tests.proofs.watching import wait_running
+from tests.raw_websocket import CONTINUATION, PING, TEXT, RawClient, connect, frame, request
+from tests.rig.daemon import Routerd
+from tests.rig.waiting import wait_until
+from tests.siege import attack, good_clients
+
+pytestmark = pytest.mark.slow
+
+TABLE = """
+[ws]
+listen = "127.0.0.1:0"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[[route]]
+name = "echo"
+from = "ws:/echo/{room}"
+to = "group:/echo/{room}"
+
+[[route]]
+name = "lobby"
+from = "ws:/echo"
+to = "group:/echo"
+"""
+GROWTH_MOST = 16 << 20
+ATTACKS = 3
+
+
+class Outside:
+    """What is to be seen of a daemon from outside; a `siege.Door`."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def connect(self, path: str) -> RawClient:
+        return await (await self.dial()).open(path)
+
+    async def dial(self) -> RawClient:
+        return await connect(self.port)
+
+
+async def dawdle(door: Outside) -> None:
+    """A request that comes in drops, until the listener has had enough."""
+    bad = await door.dial()
+    with suppress(trio.BrokenResourceError):
+        for byte in request("/echo/bad"):
+            await bad.send(bytes([byte]))
+            await trio.sleep(0.5)
+    with trio.fail_after(10):
+        assert (await bad.read_answer())[0] == 408
+    await bad.aclose()
+
+
+async def flood_with_connections(door: Outside) -> None:
+    """Comes, and goes again without a word, with a reset every other time."""
+    for turn in range(400):
+        bad = await door.dial()
+        if turn % 2:
+            await bad.reset()
+        else:
+            await bad.aclose()
+
+
+async def flood(door: Outside, data: bytes) -> None:
+    """Sends it again and again for two seconds and reads nothing, or until it is cut."""
+    bad = await door.connect("/echo/flood")
+    with suppress(trio.BrokenResourceError), trio.move_on_after(2):
+        while True:
+            await bad.send(data)
+    await bad.reset()
+
+
+def wait_deserted(routerd: Routerd) -> None:
+    """Returns when no client is left."""
+    wait_until(
+        lambda: routerd.metric("routerd_ws_connections") == 0, "everybody has left", timeout=20
+    )
+
+
+FLOODS = {
+    "pings": frame(PING, b"x" * 125) * 500,
+    "messages without a byte": frame(TEXT) * 5000,
+    "fragments of a byte": frame(TEXT, fin=False) + frame(CONTINUATION, b"x", fin=False) * 5000,
+}
+
+
+async def test_ten_good_clients_notice_nothing_of_a_siege(
+    start_routerd: Callable[..., Routerd],
+) -> None:
+    routerd = await trio.to_thread.run_sync(start_routerd, TABLE)
+    await trio.to_thread.run_sync(wait_running, routerd)
+    assert routerd.child is not None
+    door = Outside(routerd.ws_address[1])
+    async with good_clients(door), trio.open_nursery() as nursery:
+        await attack(door)  # what is loaded and allocated once shall not count
+        memory = routerd.child.resident_bytes
+        for _ in range(1000):
+            nursery.start_soon(dawdle, door)
+        for _ in range(5):
+            nursery.start_soon(flood_with_connections, door)
+            for data in FLOODS.values():
+                nursery.start_soon(flood, door, data)
+        for _ in range(ATTACKS):
+            await attack(door)
+    assert routerd.child.resident_bytes - memory <= GROWTH_MOST
+    assert {line["level"] for line in routerd.log} == {"info"}
+    assert routerd.metric("routerd_route_restarts_total") == 0
+    # What the kernel had of a flood is still read.
+    await trio.to_thread.run_sync(wait_deserted, routerd)
