@@ -46,6 +46,7 @@ def _non_ascii() -> Iterator[Row]:
     yield "non-ASCII Extensions", request(Sec_WebSocket_Extensions=odd), 101
     yield "non-ASCII Origin", request(Origin=odd), 403
     yield "non-ASCII Cookie", request(Cookie=odd), 101
+    yield "non-ASCII query", request("/echo?a=\N{EURO SIGN}"), BAD
 
 
 def _headers() -> Iterator[Row]:
@@ -84,6 +85,14 @@ def _headers() -> Iterator[Row]:
     for bits in (b"abc", b"7", b"16", b"", b"-1"):
         value = b"permessage-deflate; client_max_window_bits=" + bits
         yield f"deflate with {bits!r}", request(Sec_WebSocket_Extensions=value), 101
+    deflate = b"Sec-WebSocket-Extensions: permessage-deflate"
+    yield "two Extensions", request("/echo", deflate, deflate), 101
+    yield "empty Extensions", request(Sec_WebSocket_Extensions=b""), 101
+    yield "Extensions of nothing but commas", request(Sec_WebSocket_Extensions=b",,;=,"), 101
+    protocol = b"Sec-WebSocket-Protocol: a"
+    yield "two Protocols", request("/echo", protocol, protocol), 101
+    yield "empty Protocol", request(Sec_WebSocket_Protocol=b""), 101
+    yield "Protocol of nothing but commas", request(Sec_WebSocket_Protocol=b",, ,"), 101
     protocols = b", ".join(b"p%d" % number for number in range(200))
     yield "200 subprotocols", request(Sec_WebSocket_Protocol=protocols), 101
     yield "header folding", request("/echo", b"X-A: 1", b" 2"), 101
@@ -98,6 +107,8 @@ def _request_lines() -> Iterator[Row]:
     good = request()
     for method in (b"POST", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"CONNECT"):
         yield f"method {method!r}", good.replace(b"GET", method), 405
+    yield "empty method", good.replace(b"GET", b""), BAD
+    yield "method in lower case", good.replace(b"GET", b"get"), 405
     yield "HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD
     yield "OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 405
     for version in (b"HTTP/0.9", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.1.1", b"http/1.1", b""):
@@ -137,6 +148,13 @@ def _sizes_and_bodies() -> Iterator[Row]:
     yield "chunked", request("/echo", chunked) + b"5\r\nhello\r\n0\r\n\r\n", BAD
     yield "chunked with a length", request("/echo", chunked, b"Content-Length: 5"), BAD
     yield "odd transfer encoding", request("/echo", b"Transfer-Encoding: gzip"), 400
+    yield "a body that no length announces", request("/nowhere") + b"hello", 404
+    yield "Expect", request("/echo", b"Expect: 100-continue"), 101
+    yield "a second request behind a refused one", request("/nowhere") + request(), 404
+    yield "a second request behind a good one", request() + request(), 101
+    yield "a broken frame behind a good request", request() + b"\xff" * 50, 101
+    yield "a broken frame behind a refused request", request("/nowhere") + b"\xff" * 50, 404
+    yield "nothing but NULs", bytes(9000), 431
     yield "garbage", b"GARBAGE\r\n\r\n", BAD
     yield "binary garbage", bytes(range(256)) + b"\r\n\r\n", BAD
     yield "TLS on the plain port", CLIENT_HELLO + b"\r\n\r\n", BAD
@@ -181,6 +199,38 @@ def _headers_of_frames() -> Iterator[Row]:
     yield "a second request", request(), broken
     yield "zeros", bytes(100), broken
     yield "ones", b"\xff" * 100, broken
+
+
+def odd_but_right() -> Iterator[tuple[str, bytes, list[bytes]]]:
+    """Name, bytes after the handshake, and the messages and pongs that answer them."""
+    a, b, end = frame(TEXT, b"a", fin=False), frame(CONTINUATION, b"b", fin=False), CONTINUATION
+    full = b"x" * (OVER - 1)
+    yield "an empty text", frame(TEXT), [b""]
+    yield "an empty binary", frame(BINARY), [b""]
+    yield "empty fragments", frame(TEXT, fin=False) + frame(end, fin=False) + frame(end), [b""]
+    yield "three fragments", a + b + frame(end, b"c"), [b"abc"]
+    yield "a ping amid fragments", a + frame(PING, b"p") + frame(end, b"b"), [b"p", b"ab"]
+    yield "a pong amid fragments", a + frame(PONG, b"p") + frame(end, b"b"), [b"ab"]
+    yield "an empty ping", frame(PING), [b""]
+    yield "a ping of 125", frame(PING, b"p" * 125), [b"p" * 125]
+    yield "pongs that nobody asked for", frame(PONG) + frame(PONG, b"p") + frame(TEXT, b"a"), [b"a"]
+    yield "a message one byte short of the limit", frame(BINARY, full[1:]), [full[1:]]
+    yield "a message at the limit", frame(BINARY, full), [full]
+    halves = frame(BINARY, full[:1000], fin=False) + frame(end, full[1000:])
+    yield "a message at the limit in two", halves, [full]
+    yield "as many fragments as may be", a + b * 1022 + frame(end), [b"a" + b"b" * 1022]
+    for size in (125, 126, 127, 65535, 65536):
+        yield f"a message of {size}", frame(TEXT, b"x" * size), [b"x" * size]
+    euro = "\N{EURO SIGN}".encode()
+    cut = frame(TEXT, euro[:1], fin=False) + frame(end, euro[1:2], fin=False) + frame(end, euro[2:])
+    yield "a character cut at the edges of fragments", cut, [euro]
+    yield "bytes that are no UTF-8 as binary", frame(BINARY, b"\xff\xfe"), [b"\xff\xfe"]
+    yield "the last character of all", frame(TEXT, "\U0010ffff".encode()), ["\U0010ffff".encode()]
+    yield "NULs as text", frame(TEXT, bytes(3)), [bytes(3)]
+    yield "a hundred in one segment", frame(TEXT, b"a") * 100, [b"a"] * 100
+    two = frame(TEXT, b"a" * 60000, fin=False) + frame(end, b"b" * 60000) + frame(BINARY, b"c")
+    yield "large fragments and another message", two, [b"a" * 60000 + b"b" * 60000, b"c"]
+    yield "a mask of zeros", b"\x81\x81\0\0\0\0a", [b"a"]
 
 
 def _fragments() -> Iterator[Row]:
@@ -242,6 +292,9 @@ def _closes() -> Iterator[Row]:
     for code in (1000, 1001, 1002, 1003, 1007, 1011, 3000, 3999, 4000, 4999):
         yield f"proper close {code}", frame(CLOSE, code.to_bytes(2, "big")), code
     yield "longest reason", frame(CLOSE, b"\x03\xe8" + b"a" * 123), 1000
+    yield "reason of 124", frame(CLOSE, b"\x03\xe8" + b"a" * 124), 1002
+    yield "close amid fragments", frame(TEXT, b"a", fin=False) + frame(CLOSE, b"\x03\xe8"), 1000
+    yield "close without a mask", frame(CLOSE, b"\x03\xe8", masked=False), 1002
     yield "two closes", frame(CLOSE, b"\x03\xe8") * 2, 1000
     yield "text after close", frame(CLOSE, b"\x03\xe8") + frame(TEXT, b"a"), 1000
     yield "too big a text after close", frame(CLOSE, b"\x03\xe8") + frame(TEXT, b"a" * OVER), 1000

@@ -160,6 +160,25 @@ class RawClient:
         return Frame(data[0] & 0x0F, data[start : start + size])
 
 
-async def connect(port: int) -> RawClient:
-    """A connection without a handshake yet."""
-    return RawClient(await trio.open_tcp_stream("127.0.0.1", port))
+async def connect(
+    port: int, *, source: str = "127.0.0.1", receive_bytes: int | None = None
+) -> RawClient:
+    """A connection without a handshake yet.
+
+    Args:
+        port: of the listener.
+        source: the address that it comes from, 127.anything.
+        receive_bytes: what the kernel keeps of what isn't read; None: much.
+    """
+    sock = trio.socket.socket()
+    try:
+        if receive_bytes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        # The kernel picks the port when it knows both ends, so that ports don't run out so soon.
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_BIND_ADDRESS_NO_PORT, 1)
+        await sock.bind((source, 0))
+        await sock.connect(("127.0.0.1", port))
+    except BaseException:
+        sock.close()
+        raise
+    return RawClient(trio.SocketStream(sock))

@@ -11,7 +11,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from routerd.connectors.websocket import stream as stream_module
-from tests.raw_websocket import PING, TEXT, frame, request
+from tests.hostile_websockets import odd_but_right
+from tests.raw_websocket import PING, TEXT, Frame, frame, request
 from tests.siege import (
     FRAMES,
     HANDSHAKES,
@@ -22,6 +23,7 @@ from tests.siege import (
 )
 from tests.websocket_house import ROOMY, House, eventually, open_house
 
+ODD_BUT_RIGHT = list(odd_but_right())
 PATIENCE = 1.0
 """Seconds for a handshake, where a test waits for the end of it; good clients need it too."""
 pytestmark = pytest.mark.slow
@@ -48,6 +50,38 @@ async def test_a_wrong_frame_is_answered(data: bytes, code: int) -> None:
     async with open_house() as house:
         assert await answer_to_frames(house, data) == code
         assert await (await house.connect("/echo/good")).echo(b"still here") == b"still here"
+
+
+@pytest.mark.parametrize("pieces", [0, 40], ids=["at once", "in drops"])
+@pytest.mark.parametrize(
+    ("data", "answers"), [row[1:] for row in ODD_BUT_RIGHT], ids=[row[0] for row in ODD_BUT_RIGHT]
+)
+async def test_what_is_odd_but_right_is_served(
+    data: bytes, answers: list[bytes], pieces: int
+) -> None:
+    async with open_house() as house:
+        client = await house.connect("/echo/odd")
+        for byte in data[:pieces]:
+            await client.send(bytes([byte]))
+            await wait_all_tasks_blocked()
+        await client.send(data[pieces:])
+        heard: list[bytes] = []
+        with trio.fail_after(10):
+            while len(heard) < len(answers):
+                answer = await client.read()
+                assert answer is not None
+                heard.append(answer.payload)
+        assert heard == answers
+
+
+async def test_frames_in_the_segment_of_the_request_are_heard() -> None:
+    async with open_house() as house:
+        client = await house.dial()
+        await client.send(request("/echo/early") + frame(TEXT, b"early"))
+        with trio.fail_after(10):
+            status, _ = await client.read_answer()
+            answer = await client.read()
+        assert (status, answer) == (101, Frame(TEXT, b"early"))
 
 
 async def test_good_clients_notice_nothing_of_all_of_them_together(

@@ -6,10 +6,10 @@ from contextlib import suppress
 import pytest
 import trio
 
+from tests.outside import Outside, wait_deserted
 from tests.proofs.watching import wait_running
-from tests.raw_websocket import CONTINUATION, PING, TEXT, RawClient, connect, frame, request
+from tests.raw_websocket import CONTINUATION, PING, TEXT, frame, request
 from tests.rig.daemon import Routerd
-from tests.rig.waiting import wait_until
 from tests.siege import attack, good_clients
 
 pytestmark = pytest.mark.slow
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 TABLE = """
 [ws]
 listen = "127.0.0.1:0"
+limits = { connections_per_address = 100_000, handshake_rate = 100_000 }
 
 [admin]
 listen = "127.0.0.1:0"
@@ -33,19 +34,6 @@ to = "group:/echo"
 """
 GROWTH_MOST = 16 << 20
 ATTACKS = 3
-
-
-class Outside:
-    """What is to be seen of a daemon from outside; a `siege.Door`."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def connect(self, path: str) -> RawClient:
-        return await (await self.dial()).open(path)
-
-    async def dial(self) -> RawClient:
-        return await connect(self.port)
 
 
 async def dawdle(door: Outside) -> None:
@@ -79,13 +67,6 @@ async def flood(door: Outside, data: bytes) -> None:
     await bad.reset()
 
 
-def wait_deserted(routerd: Routerd) -> None:
-    """Returns when no client is left."""
-    wait_until(
-        lambda: routerd.metric("routerd_ws_connections") == 0, "everybody has left", timeout=20
-    )
-
-
 FLOODS = {
     "pings": frame(PING, b"x" * 125) * 500,
     "messages without a byte": frame(TEXT) * 5000,
@@ -99,7 +80,7 @@ async def test_ten_good_clients_notice_nothing_of_a_siege(
     routerd = await trio.to_thread.run_sync(start_routerd, TABLE)
     await trio.to_thread.run_sync(wait_running, routerd)
     assert routerd.child is not None
-    door = Outside(routerd.ws_address[1])
+    door = Outside(routerd)
     async with good_clients(door), trio.open_nursery() as nursery:
         await attack(door)  # what is loaded and allocated once shall not count
         memory = routerd.child.resident_bytes
