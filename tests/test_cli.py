@@ -39,9 +39,19 @@ PROJECT = Path(__file__).parent.parent
 StartRouterd = Callable[..., Routerd]
 
 
-def routerd(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def routerd(
+    *arguments: str | Path, folder: Path = PROJECT, **env: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "routerd", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **env},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -202,7 +212,7 @@ def test_each_shell_has_a_script(program: Path, shell: str) -> None:
 @pytest.mark.slow
 def test_check_prints_what_each_route_promises(write: Callable[[str], Path]) -> None:
     path = write(WORKS_ALONE)
-    answer = routerd("check", path)
+    answer = routerd("check", path.name, folder=path.parent)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert answer.stdout == (
         "chat\n"
@@ -210,7 +220,7 @@ def test_check_prints_what_each_route_promises(write: Callable[[str], Path]) -> 
         "  to       group:/chat/{room}\n"
         "  promise  at most once: WebSocket, no required sink\n"
         "\n"
-        f"{path} is good: 1 route\n"
+        "routes.toml is good: 1 route\n"
     )
 
 
@@ -284,10 +294,8 @@ def test_a_bad_table_is_78_though_nobody_can_be_told_why(write: Callable[[str], 
 def test_names_and_texts_that_the_terminal_has_no_letters_for(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.toml")
     path.write_text(WORKS_ALONE.replace("/chat/{room}", "/計測/{room}"), encoding="utf-8")
-    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    command = [sys.executable, "-m", "routerd", "check", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=env)
-    assert done.stderr == ""
+    done = routerd("check", path.name, folder=tmp_path, PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, "")
     assert "group:/\\u8a08\\u6e2c/{room}" in done.stdout
     assert "\\udcff.toml is good: 1 route" in done.stdout
 
