@@ -20,6 +20,7 @@ from routerd.config.models import Table
 from routerd.errors import ConfigError, Rejected, leaves
 from routerd.log import STDERR
 from routerd.log_lines import LogFormat
+from routerd.reload import Reloads
 from routerd.terminal import columns_of, paint_for
 from routerd.units import parse_duration
 
@@ -219,21 +220,24 @@ def _run_daemon(config: Path, log_format: LogFormat | None, log_level: log.LogLe
 
 
 async def _run_until_signal(table: Table) -> None:
-    stopping = trio.Event()
+    stopping, reloads = trio.Event(), Reloads()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_watch_signals, stopping)
-        await daemon.run(table, stopping=stopping)
+        await nursery.start(_watch_signals, stopping, reloads)
+        await daemon.run(table, stopping=stopping, reloads=reloads)
         nursery.cancel_scope.cancel()
 
 
 async def _watch_signals(
-    stopping: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    stopping: trio.Event,
+    reloads: Reloads,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:
-                logger.info("reload comes with a later version, nothing was changed signal=SIGHUP")
+                reloads.ask()
             elif stopping.is_set():
                 logger.warning("stopped at once by a second signal")
                 logging.shutdown()

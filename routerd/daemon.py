@@ -20,6 +20,7 @@ from routerd.connectors.table import CONNECTORS
 from routerd.delivery import Output
 from routerd.heartbeat import beat
 from routerd.interfaces import Connection, RouteContext
+from routerd.reload import Reloads
 from routerd.route import Route
 from routerd.scope import Scope
 from routerd.shape import Shape
@@ -33,12 +34,19 @@ async def run(
     table: Table,
     *,
     stopping: trio.Event,
+    reloads: Reloads | None = None,
     task_status: trio.TaskStatus[DaemonStatus] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Runs the table until `stopping` is set and everything has drained, or the time is up.
 
     Calls `task_status.started()` once every listener is bound and every route was started; a
     broker that is down does not keep it from that.
+
+    Args:
+        table: what to run.
+        stopping: set by whoever wants it to end.
+        reloads: where a reload is asked for; None: by nobody.
+        task_status: is given what is known of everything.
 
     Raises:
         Rejected: an address can't be bound.
@@ -64,6 +72,8 @@ async def run(
             # All that was made so far stays: each look through all of it takes 9 ms.
             gc.collect()
             gc.freeze()
+            if reloads is not None:
+                services.start_soon(reloads.serve, connections, status, name="reloads")
             _say_ready(status)
             service.ready()
             task_status.started(status)

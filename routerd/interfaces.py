@@ -134,6 +134,19 @@ class RouteContext:
     max_destinations: int
 
 
+@dataclass(frozen=True)
+class Reloaded:
+    """What became of the files that a connection has read again.
+
+    Attributes:
+        taken: how many are in use from now on, changed or not.
+        refused: a sentence for each that is bad: what, which, what to do. The old one stays.
+    """
+
+    taken: int = 0
+    refused: tuple[str, ...] = ()
+
+
 class Connection(ABC):
     """One open connection of the table (`mqtt`, `kafka.audit`), shared by its routes.
 
@@ -150,6 +163,14 @@ class Connection(ABC):
 
     def serve(self) -> None:  # noqa: B027 - most have nothing to do
         """Every route has been opened and started: a listener may let clients in."""
+
+    async def reload(self) -> Reloaded:
+        """Reads keys, tokens and certificates again, each on its own: taken, or the old one stays.
+
+        Whoever is connected stays connected. Called by one task at a time, also while draining.
+        """
+        await trio.lowlevel.checkpoint()
+        return Reloaded()
 
     async def dismiss(self) -> None:
         """The daemon stops: sends home whoever has connected to us, while the routes still run."""

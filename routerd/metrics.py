@@ -46,6 +46,7 @@ class StatusCollector:
             *_route_families(status.routes),
             *_edge_families(status),
             *listener_families(status.listeners),
+            *_reload_families(status),
             *_process_families(status),
         ]
 
@@ -209,6 +210,19 @@ def _edge_families(status: DaemonStatus) -> Iterable[Metric]:
         "Sessions that the broker had forgotten, with all that it had queued.",
         mqtt, lambda route: route.sessions_lost,
     )  # fmt: skip
+
+
+def _reload_families(status: DaemonStatus) -> Iterable[Metric]:
+    good = Metric("routerd_reload_last_successful", "0 if the last reload refused a file.", "gauge")
+    add(good, int(status.is_reloaded))
+    yield good
+    at = Metric(
+        "routerd_reload_last_success_timestamp_seconds",
+        "When a reload, or the start, last took every file.",
+        "gauge",
+    )
+    add(at, status.reloaded_at)
+    yield at
 
 
 def _process_families(status: DaemonStatus) -> Iterable[Metric]:

@@ -210,6 +210,8 @@ class DaemonStatus:
         loop_lag: how late the event loop's heartbeat came, in seconds.
         last_heartbeat: `time.monotonic()` of the newest heartbeat; old: the loop is stuck.
         listeners: those of WebSockets, as they were opened.
+        is_reloaded: whether the last reload took every file; the start counts as one.
+        reloaded_at: when one last did, seconds since 1970.
     """
 
     version: str
@@ -220,6 +222,8 @@ class DaemonStatus:
     loop_lag: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
     last_heartbeat: float = field(default_factory=time.monotonic)
     listeners: list[ListenerStatus] = field(default_factory=list)
+    is_reloaded: bool = True
+    reloaded_at: float = field(default_factory=time.time)
 
 
 def summed(counts: Iterable[Mapping[Label, int]]) -> dict[Label, int]:

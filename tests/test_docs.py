@@ -15,7 +15,7 @@ LONGEST = 300
 """Lines of a page."""
 ROUTE = '[[route]]\nname = "r"\nfrom = "mqtt:a"\nto = "log:a"\n'
 """Added to a block that shows only a connection."""
-PAGES = ("connectors.md", "operating.md", "promises.md", "reference.md", "websocket.md")
+PAGES = ("connectors.md", "operating.md", "promises.md", "reference.md", "tls.md", "websocket.md")
 
 _MACHINE = re.compile(r"(?<![\w.])/(?:tmp|work|home|root)\b")
 

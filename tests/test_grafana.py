@@ -20,7 +20,8 @@ UNITS = {"short", "mps", "cps", "s", "bytes", "percentunit"}
 SCHEMA_OF_GRAFANA_10 = 37
 BUILT_IN = {"__rate_interval"}
 NOT_SHOWN = re.compile(
-    r"routerd_(event_loop_(tasks|runnable_tasks|queued_callbacks)|build_info|sink_required)$"
+    r"routerd_(event_loop_(tasks|runnable_tasks|queued_callbacks)|build_info|sink_required"
+    r"|reload_last_success_timestamp_seconds)$"
     r"|process_(virtual_memory_bytes|max_fds|start_time_seconds)$"
 )
 """What is there to be asked for, and not worth a panel."""

@@ -21,7 +21,7 @@ LAYERS = [
     ["usage"],
     ["demo"],
     ["daemon"],
-    ["admin", "config", "heartbeat", "log", "systemd"],
+    ["admin", "config", "heartbeat", "log", "reload", "systemd"],
     ["log_lines", "metrics", "route"],
     ["listener_metrics"],
     ["families"],

@@ -55,6 +55,8 @@ DESIGN = {
     "routerd_ws_unmatched_total": {"path"},
     "routerd_ws_undecodable_total": {"path"},
     "routerd_group_members": {"group"},
+    "routerd_reload_last_successful": set(),
+    "routerd_reload_last_success_timestamp_seconds": set(),
     "routerd_event_loop_lag_seconds_bucket": {"le"},
     "routerd_event_loop_lag_seconds_count": set(),
     "routerd_event_loop_lag_seconds_sum": set(),

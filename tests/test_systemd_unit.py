@@ -56,6 +56,11 @@ def test_systemd_has_nothing_to_say_against_the_unit(
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
+def test_a_reload_is_what_the_daemon_takes_for_one() -> None:
+    [command] = re.findall(r"^ExecReload=(.*)$", UNIT.read_text(), re.MULTILINE)
+    assert command == "/bin/kill -HUP $MAINPID"
+
+
 def test_what_is_forbidden_to_memory_is_not_needed(
     mosquitto: Mosquitto, mockkafka: MockKafka, start_routerd: Callable[..., Routerd]
 ) -> None:
