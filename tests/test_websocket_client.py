@@ -346,6 +346,7 @@ async def test_a_full_route_holds_its_clients_up_only_for_a_while(
         client = await house.connect("/both")
         for number in range(20):
             await client.send(frame(TEXT, b"%d" % number))
+            await eventually(lambda: full.status.received > 0)
         await client.send(frame(PING, b"are you there"))
         with trio.fail_after(5):
             while (found := await client.read()) is not None and found.opcode != PONG:
@@ -366,9 +367,10 @@ async def test_a_client_that_leaves_while_its_route_is_full_loses_nothing_silent
         full = house.add_room("/full", status=fake_status(inflight=1))
         full.may_deliver = trio.Event()
         client = await house.connect("/full")
-        await client.send(frame(TEXT, b"a") + frame(TEXT, b"b"))
+        await client.send(frame(TEXT, b"a"))
         await eventually(lambda: full.status.inflight > 0)
-        await wait_all_tasks_blocked()
+        await client.send(frame(TEXT, b"b"))
+        await wait_all_tasks_blocked(0.01)
         next(iter(house.connection.roster.guests)).end(Ending.RESTART)
         await wait_until_gone(house, "/full")
         assert full.status.dropped == {"overloaded": 1}

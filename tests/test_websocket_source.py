@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from routerd.connectors.websocket.client import _offer_later
 from routerd.connectors.websocket.source import PATIENCE, Inlet, WebSocketSource
 from routerd.mailbox import Mailbox
 from routerd.message import Message
@@ -55,10 +54,27 @@ def said(payload: bytes) -> Message:
     return Message(b"/chat", payload)
 
 
+async def test_what_was_read_together_is_put_together_though_it_exceeds_the_limit() -> None:
+    async with running(inflight=2) as life:
+        assert life.inlet.offer([said(b"a"), said(b"b"), said(b"c")])
+        assert not life.inlet.offer([said(b"d")])
+        assert life.status.inflight == life.status.inflight_bytes == 3
+        assert await life.deliver() == [b"a", b"b", b"c"]
+        assert life.status.inflight_bytes == 0
+
+
+async def test_what_was_read_together_is_dropped_together() -> None:
+    async with running() as life:
+        life.mailbox.close()
+        assert life.inlet.offer([said(b"a"), said(b"b")])
+        assert life.status.dropped["shutdown"] == 2
+        assert life.is_balanced
+
+
 async def test_what_a_client_says_is_in_the_mailbox() -> None:
     async with running() as life:
-        assert life.inlet.offer(said(b"a"))
-        assert life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert life.inlet.offer([said(b"b")])
         assert await life.deliver() == [b"a", b"b"]
         assert life.is_balanced
 
@@ -67,53 +83,53 @@ async def test_before_and_after_a_life_messages_are_dropped_by_name() -> None:
     async with running() as life:
         life.scope.cancel()
         await life.ended.wait()
-        assert life.inlet.offer(said(b"a"))
+        assert life.inlet.offer([said(b"a")])
         assert life.status.dropped == {"route_restarted": 1}
         assert life.is_balanced
 
 
 async def test_a_full_route_is_waited_for() -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(life.inlet.wait_for_room)
             await wait_all_tasks_blocked()
             assert await life.deliver() == [b"a"]
-        assert life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"b")])
         assert await life.deliver() == [b"b"]
         assert life.status.dropped == {}
 
 
 async def test_patience_with_a_full_route_ends(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         before = trio.current_time()
         await life.inlet.wait_for_room()
         assert trio.current_time() - before == PATIENCE
-        assert life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"b")])
         assert life.status.dropped == {"overloaded": 1}
         assert life.is_balanced
 
 
 async def test_an_overloaded_route_is_not_waited_for_again(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         await life.inlet.wait_for_room()
         before = trio.current_time()
-        assert [life.inlet.offer(said(b"x")) for _ in range(10)] == [True] * 10
+        assert [life.inlet.offer([said(b"x")]) for _ in range(10)] == [True] * 10
         assert trio.current_time() == before
         assert life.status.dropped == {"overloaded": 10}
 
 
 async def test_all_clients_of_a_route_share_one_patience(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         await trio.sleep(PATIENCE - 1)
-        assert not life.inlet.offer(said(b"c"))
+        assert not life.inlet.offer([said(b"c")])
         before = trio.current_time()
         await life.inlet.wait_for_room()
         assert trio.current_time() - before == 1
@@ -121,87 +137,65 @@ async def test_all_clients_of_a_route_share_one_patience(autojump_clock: MockClo
 
 async def test_room_ends_an_overload_and_patience_begins_anew(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         await life.inlet.wait_for_room()
-        assert life.inlet.offer(said(b"dropped"))
+        assert life.inlet.offer([said(b"dropped")])
         assert await life.deliver() == [b"a"]
-        assert life.inlet.offer(said(b"c"))
-        assert not life.inlet.offer(said(b"d"))
+        assert life.inlet.offer([said(b"c")])
+        assert not life.inlet.offer([said(b"d")])
         assert life.status.dropped == {"overloaded": 1}
 
 
 async def test_the_bound_in_bytes_counts_too() -> None:
     async with running() as life:
         life.status.inflight_bytes_limit = 10
-        assert life.inlet.offer(said(b"x" * 11))
-        assert not life.inlet.offer(said(b"y"))
+        assert life.inlet.offer([said(b"x" * 11)])
+        assert not life.inlet.offer([said(b"y")])
 
 
 async def test_a_draining_route_takes_nothing_and_leaves_when_all_is_settled() -> None:
     async with running() as life:
-        assert life.inlet.offer(said(b"a"))
+        assert life.inlet.offer([said(b"a")])
         life.mailbox.close()
-        assert life.inlet.offer(said(b"late"))
+        assert life.inlet.offer([said(b"late")])
         await wait_all_tasks_blocked()
         assert not life.ended.is_set()
         assert await life.deliver() == [b"a"]
         await life.ended.wait()
-        assert life.inlet.offer(said(b"later"))
+        assert life.inlet.offer([said(b"later")])
         assert life.status.dropped == {"shutdown": 2}
         assert life.is_balanced
 
 
 async def test_draining_wakes_whoever_waits_for_room(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(life.inlet.wait_for_room)
             await wait_all_tasks_blocked()
             before = trio.current_time()
             life.mailbox.close()
         assert trio.current_time() == before
-        assert life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"b")])
         assert life.status.dropped == {"shutdown": 1}
 
 
 async def test_the_end_of_a_life_wakes_whoever_waits_for_room(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
-        assert life.inlet.offer(said(b"a"))
-        assert not life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"a")])
+        assert not life.inlet.offer([said(b"b")])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(life.inlet.wait_for_room)
             await wait_all_tasks_blocked()
             before = trio.current_time()
             life.scope.cancel()
         assert trio.current_time() == before
-        assert life.inlet.offer(said(b"b"))
+        assert life.inlet.offer([said(b"b")])
         assert life.status.dropped == {"route_restarted": 1}
 
 
 async def test_a_websocket_gives_nothing_again() -> None:
     async with running() as life:
         assert not life.source.gives_again(said(b"a"))
-
-
-async def test_no_client_is_held_longer_than_that_by_a_route_that_has_room_now_and_then(
-    autojump_clock: MockClock,
-) -> None:
-    held = list[float]()
-
-    async def say(life: Life) -> None:
-        message, said_at = said(b"a"), trio.current_time()
-        if not life.inlet.offer(message):
-            await _offer_later([(life.inlet, message)])
-        held.append(trio.current_time() - said_at)
-
-    async with running(inflight=1) as life, trio.open_nursery() as nursery:
-        for _ in range(20):
-            nursery.start_soon(say, life)
-        while len(held) < 20:
-            await trio.sleep(1)
-            await life.deliver()
-        assert life.is_balanced
-    assert max(held) <= PATIENCE
-    assert life.status.dropped["overloaded"] > 10

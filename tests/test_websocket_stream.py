@@ -1,7 +1,7 @@
 """What trio-websocket reads and writes of a client, without trio-websocket."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,19 +11,37 @@ from trio.testing import wait_all_tasks_blocked
 from routerd.connectors.websocket import stream as stream_module
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.handshake import parse
+from routerd.connectors.websocket.lane import Said
 from routerd.connectors.websocket.limits import DEFAULTS
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
-from tests.raw_websocket import BINARY, TEXT, frame, request
+from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame, request
 
 ANSWER = b"HTTP/1.1 101 and so on\r\n\r\n"
+
+
+class Desk:
+    """A `Taker` with as much room as the test allows."""
+
+    def __init__(self) -> None:
+        self.said: list[Said] = []
+        self.room = trio.Event()
+        self.room.set()
+
+    def take(self, said: Sequence[Said]) -> bool:
+        self.said += said
+        return self.room.is_set()
+
+    async def wait_for_room(self) -> None:
+        await self.room.wait()
 
 
 class Line:
     """A stream whose handshake is over, the client's end of it, and what it told of the client."""
 
     def __init__(self, nursery: trio.Nursery, near: socket.socket, far: socket.socket) -> None:
+        self.desk = Desk()
         transport = trio.SocketStream(trio.socket.from_stdlib_socket(near))
         self.client = trio.SocketStream(trio.socket.from_stdlib_socket(far))
         self.offences: list[Ending] = []
@@ -40,7 +58,7 @@ class Line:
         """The handshake, as trio-websocket has it."""
         await self.client.send_all(request())
         asked = parse(await self.stream.read_head())
-        self.stream.present(asked.encode(), on_open=self._tell_news)
+        self.stream.present(asked.encode(), taker=self.desk, on_open=self._tell_news)
         assert await self.stream.receive_some() == asked.encode()
         await self.stream.send_all(ANSWER)
         assert await self.client.receive_some() == ANSWER + b"news"
@@ -67,38 +85,89 @@ async def test_frames_that_came_with_the_request_are_read_after_it() -> None:
     near, far = socket.socketpair()
     async with trio.open_nursery() as nursery:
         line = Line(nursery, near, far)
-        await line.client.send_all(request() + frame(TEXT, b"early"))
+        early = frame(TEXT, b"early")
+        await line.client.send_all(request() + early + frame(PING))
         head = await line.stream.read_head()
-        line.stream.present(head, on_open=lambda: None)
+        line.stream.present(head, taker=line.desk, on_open=lambda: None)
         assert await line.stream.receive_some() == head
         await line.stream.send_all(ANSWER)
         assert b"early" not in await line.client.receive_some()
-        assert len(await line.stream.receive_some()) == len(frame(TEXT, b"early"))
+        assert len(await line.stream.receive_some()) == len(frame(PING))
+        assert line.desk.said == [(b"early", True)]
         line.writer.close()
         await line.client.aclose()
 
 
-async def test_nothing_is_read_while_it_is_held() -> None:
-    async with open_line() as line, trio.open_nursery() as nursery:
-        received: list[bytes] = []
+@asynccontextmanager
+async def reading(line: Line) -> AsyncIterator[list[bytes]]:
+    """What trio-websocket gets meanwhile; a read without anything new is not in it."""
+    received: list[bytes] = []
 
-        async def receive() -> None:
-            received.append(await line.stream.receive_some())
+    async def read() -> None:
+        while piece := await line.stream.receive_some():
+            received.append(piece)
 
-        line.stream.hold()
-        hello = frame(TEXT, b"hello")
-        await line.client.send_all(hello)
-        nursery.start_soon(receive)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        yield received
+        nursery.cancel_scope.cancel()
+
+
+async def test_messages_go_to_the_taker_and_the_rest_to_trio_websocket() -> None:
+    async with open_line() as line, reading(line) as received:
+        ping = frame(PING, b"x")
+        await line.client.send_all(frame(TEXT, b"a") + ping + frame(BINARY, b"b"))
         await wait_all_tasks_blocked(0.01)
-        assert received == []
-        line.stream.resume()
+        assert line.desk.said == [(b"a", True), (b"b", False)]
+        assert received == [ping]
+
+
+async def test_nothing_is_read_while_the_taker_has_no_room() -> None:
+    async with open_line() as line, reading(line) as received:
+        line.desk.room = trio.Event()
+        ping = frame(PING, b"x")
+        await line.client.send_all(frame(TEXT, b"a") + ping)
         await wait_all_tasks_blocked(0.01)
-        assert received == [hello]
+        await line.client.send_all(frame(TEXT, b"b"))
+        await wait_all_tasks_blocked(0.01)
+        assert (line.desk.said, received) == ([(b"a", True)], [])
+        line.desk.room.set()
+        await wait_all_tasks_blocked(0.01)
+        assert (line.desk.said, received) == ([(b"a", True), (b"b", True)], [ping])
+
+
+async def test_no_message_overtakes_one_that_trio_websocket_has() -> None:
+    async with open_line() as line, reading(line) as received:
+        first, last, ping = frame(TEXT, b"a", fin=False), frame(CONTINUATION, b"b"), frame(PING)
+        await line.client.send_all(first + ping + last + frame(TEXT, b"next") + ping)
+        await wait_all_tasks_blocked(0.01)
+        assert (line.desk.said, received) == ([], [first, ping, last])
+        await line.stream.take((b"ab", True))
+        await wait_all_tasks_blocked(0.01)
+        assert line.desk.said == [(b"ab", True), (b"next", True)]
+        assert received == [first, ping, last, ping]
+
+
+@pytest.mark.parametrize("waits_for", ["room", "trio-websocket"])
+async def test_when_the_client_ends_only_what_ends_it_is_read(waits_for: str) -> None:
+    async with open_line() as line, reading(line) as received:
+        if waits_for == "room":
+            line.desk.room = trio.Event()
+        await line.client.send_all(
+            frame(TEXT, b"a") + frame(TEXT, b"b", fin=False) + frame(CONTINUATION)
+        )
+        await wait_all_tasks_blocked(0.01)
+        goodbye = frame(CLOSE, b"\x03\xe8")
+        await line.client.send_all(frame(TEXT, b"too late") + goodbye)
+        line.stream.close_lane()
+        await wait_all_tasks_blocked(0.01)
+        assert line.desk.said == [(b"a", True)]
+        assert received[-1] == goodbye
 
 
 async def test_what_is_over_a_limit_never_arrives_and_the_client_is_told() -> None:
     async with open_line() as line:
-        good = frame(TEXT, b"good")
+        good = frame(PING, b"good")
         await line.client.send_all(good + frame(BINARY, length=DEFAULTS.max_message + 1, width=8))
         assert await line.stream.receive_some() == good
         assert await line.stream.receive_some() == b""

@@ -6,20 +6,18 @@ but `Cancelled`.
 
 import logging
 import random
-from collections import deque
 
 import trio
 import trio_websocket
 from wsproto.utilities import LocalProtocolError
 
-from routerd.connectors.websocket.codecs.codec import Content, Undecodable
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.handshake import Handshake, Refused, parse
+from routerd.connectors.websocket.intake import Intake
 from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.session import Session
-from routerd.connectors.websocket.source import PATIENCE, Inlet
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
 from routerd.message import Message
@@ -59,7 +57,6 @@ class Client:
         self._label = ""
         self._was_in = False
         self._is_hopeless = False
-        self._undecodable = 0
 
     async def run(self) -> None:
         """Serves the client until either side ends it."""
@@ -157,7 +154,14 @@ class Client:
             roster.enter(self, place, group=asked.segments, member=writer)
             _announce("@connect", session, place)
 
-        stream.present(asked.encode(), on_open=enter)
+        intake = Intake(
+            session,
+            place,
+            reading=roster.reading,
+            status=roster.status,
+            on_bad_frames=lambda: self.end(Ending.BAD_FRAMES),
+        )
+        stream.present(asked.encode(), taker=intake, on_open=enter)
         try:
             request = await trio_websocket.wrap_server_stream(
                 nursery,
@@ -170,63 +174,30 @@ class Client:
             if self._limits.ping_every:
                 nursery.start_soon(self._keep_alive, socket, name="websocket pings")
             with self._reading:
-                await self._read(socket, stream, session=session, place=place)
+                await self._read(socket, stream)
         finally:
+            stream.close_lane()
             if roster.leave(self, group=asked.segments, member=writer):
                 self._was_in = True
                 _announce("@disconnect", session, place)
+        # A bug that the reader met closes its channel one turn before it cancels us.
+        await trio.lowlevel.checkpoint()
         stream.is_hopeless = self._is_hopeless
         with trio.move_on_after(self._limits.close_timeout):
             await socket.aclose((self._ending or Ending.CLIENT).code)
             await stream.aclose()
 
-    async def _read(
-        self,
-        socket: trio_websocket.WebSocketConnection,
-        stream: ClientStream,
-        *,
-        session: Session,
-        place: Place,
-    ) -> None:
-        """Gives each message to every route of the path, until the client is gone."""
-        address = session.path
+    async def _read(self, socket: trio_websocket.WebSocketConnection, stream: ClientStream) -> None:
+        """Waits until the client is gone; takes what it says in more than one frame."""
         while True:
             try:
                 received = await socket.get_message()
             except trio_websocket.ConnectionClosed:
                 return
-            content = self._decode(received, place)
-            if content is None:
-                continue
-            kind, payload, is_text = content
-            takers = place.takers(kind)
-            if not takers:
-                self._roster.status.unmatched[place.label] += 1
-            full: list[tuple[Inlet, Message]] = []
-            for inlet in takers:
-                message = Message(address, payload, is_text=is_text, origin=session, type=kind)
-                if not inlet.offer(message):
-                    full.append((inlet, message))
-            if full:
-                stream.hold()
-                try:
-                    await _offer_later(full)
-                finally:
-                    stream.resume()
-
-    def _decode(self, received: str | bytes, place: Place) -> Content | None:
-        """What a frame says. None: nothing; a client with too many of those is ended."""
-        reading = self._roster.reading
-        is_text = isinstance(received, str)
-        data = received.encode() if isinstance(received, str) else received
-        try:
-            return reading.codec.decode(data, is_text=is_text)
-        except Undecodable:
-            self._roster.status.undecodable[place.label] += 1
-            self._undecodable += 1
-            if self._undecodable >= reading.bad_frames:
-                self.end(Ending.BAD_FRAMES)
-            return None
+            if isinstance(received, str):
+                await stream.take((received.encode(), True))
+            else:
+                await stream.take((received, False))
 
     async def _keep_alive(self, socket: trio_websocket.WebSocketConnection) -> None:
         """Pings, and ends the client when it doesn't answer."""
@@ -241,23 +212,6 @@ class Client:
             if patience.cancelled_caught:
                 self.end(Ending.PING_TIMEOUT, is_hopeless=True)
                 return
-
-
-async def _offer_later(full: list[tuple[Inlet, Message]]) -> None:
-    """Waits with messages that routes have no room for; those that nobody takes are counted."""
-    waiting = deque(full)
-    try:
-        # Bounded here as well: a route may have room now and then, and never for this client.
-        with trio.move_on_after(PATIENCE):
-            while waiting:
-                inlet, message = waiting[0]
-                if inlet.offer(message):
-                    waiting.popleft()
-                else:
-                    await inlet.wait_for_room()
-    finally:
-        for inlet, _ in waiting:
-            inlet.drop()
 
 
 def _announce(event: SessionEvent, session: Session, place: Place) -> None:

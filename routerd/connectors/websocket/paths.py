@@ -39,6 +39,8 @@ class Place:
 
         What only session events are called is nobody's: no client shall forge one.
         """
+        if kind is None:
+            return self.inlets
         return () if is_event(kind) else self.by_type.get(kind, self.inlets)
 
     def watchers(self, event: SessionEvent) -> tuple[Inlet, ...]:

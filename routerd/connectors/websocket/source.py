@@ -46,22 +46,26 @@ class Inlet:
         for wait in self._waits:
             wait.cancel()
 
-    def offer(self, message: Message) -> bool:
-        """Puts or drops `message`. False: it has done neither, call again after `wait_for_room`."""
+    def offer(self, messages: list[Message]) -> bool:
+        """Puts or drops all of `messages`, which were read together; the list is its own then.
+
+        False: it has done neither, call again after `wait_for_room`.
+        """
         mailbox, source = self._mailbox, self._source
         if mailbox is not None and source is not None and mailbox.has_room:
             self._full_since = None
-            mailbox.put([message], size=len(message.payload), source=source)
+            size = sum([len(message.payload) for message in messages])
+            mailbox.put(messages, size=size, source=source)
             return True
         if mailbox is None or mailbox.closing.is_set():
-            self.drop()
+            self.drop(len(messages))
             return True
         now = trio.current_time()
         if self._full_since is None:
             self._full_since = now
         if now < self._full_since + PATIENCE:
             return False
-        self.drop()
+        self.drop(len(messages))
         return True
 
     def announce(self, message: Message) -> None:
@@ -83,15 +87,15 @@ class Inlet:
             finally:
                 self._waits.remove(wait)
 
-    def drop(self) -> None:
-        """Counts a message that this route can't take now."""
+    def drop(self, count: int = 1) -> None:
+        """Counts messages that this route can't take now."""
         if self._mailbox is None:
-            self._status.received += 1
-            self._status.drop(1, "route_restarted")
+            self._status.received += count
+            self._status.drop(count, "route_restarted")
         elif self._mailbox.closing.is_set():
-            self._mailbox.drop(1, "shutdown")
+            self._mailbox.drop(count, "shutdown")
         else:
-            self._mailbox.drop(1, "overloaded")
+            self._mailbox.drop(count, "overloaded")
 
 
 class WebSocketSource:

@@ -1,16 +1,19 @@
 """The stream that trio-websocket is given instead of the socket's own.
 
 What it writes goes through the client's `Writer`, in one order with broadcasts. What it reads
-has passed the `FrameGuard`. And closing it lets the last bytes arrive.
+goes through the `Lane`: messages that are taken out there go to the client's `Taker` at once, the
+rest to trio-websocket. And closing it lets the last bytes arrive.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 import trio
 
 from routerd.connectors.websocket.frames import encode_close
-from routerd.connectors.websocket.guard import FrameGuard
 from routerd.connectors.websocket.handshake import find_end
+from routerd.connectors.websocket.intake import Taker
+from routerd.connectors.websocket.lane import Lane, Passed, Run, Said
 from routerd.connectors.websocket.limits import Limits
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.writer import Writer
@@ -21,7 +24,9 @@ LINGER = 1.0
 A socket that is closed with unread input resets the connection, and the reset may overtake
 the close frame or the HTTP answer that says why.
 """
-_READ_BYTES = 4096
+_HEAD_BYTES = 4096
+_READ_BYTES = 16 << 10
+"""At once. More saves little, and others wait meanwhile: some 2,000 messages of 1 byte fit."""
 
 
 class ClientStream(trio.abc.Stream):
@@ -53,14 +58,16 @@ class ClientStream(trio.abc.Stream):
         self._transport = transport
         self._writer = writer
         self._on_offence = on_offence
-        self._guard = FrameGuard(limits)
+        self._lane = Lane(message_bytes=limits.max_message, fragments=limits.max_fragments)
+        self._runs: deque[Run] = deque()  # read, and not yet on their way
+        self._taker: Taker | None = None
+        self._passed_messages = 0  # that trio-websocket has, and the taker hasn't
+        self._all_taken = trio.Event()
+        self._wait = trio.CancelScope()
         self._received = b""
         self._request = b""
         self._on_open: Callable[[], None] = lambda: None
         self._opened = trio.Event()
-        self._resumed = trio.Event()
-        self._resumed.set()
-        self._is_breached = False
         self._is_reading = False
         self._closing: trio.Event | None = None
         self.offence: Callable[[], Ending | None] = lambda: None
@@ -74,31 +81,38 @@ class ClientStream(trio.abc.Stream):
             trio.BrokenResourceError: the client left before its end.
         """
         while (end := find_end(self._received)) < 0:
-            piece = await self._transport.receive_some(_READ_BYTES)
+            piece = await self._transport.receive_some(_HEAD_BYTES)
             if not piece:
                 raise trio.BrokenResourceError("the client left during the handshake")
             self._received += piece
         head, self._received = self._received[:end], self._received[end:]
         return head
 
-    def present(self, request: bytes, *, on_open: Callable[[], None]) -> None:
-        """Sets the request that trio-websocket will read.
+    def present(self, request: bytes, *, taker: Taker, on_open: Callable[[], None]) -> None:
+        """Sets the request that trio-websocket will read, and who gets the messages after it.
 
         Args:
             request: in a form that it can't fail on.
+            taker: of every message that the client sends, until `close_lane`.
             on_open: called in the same step in which its answer is written, so that nobody
                 who has seen the answer misses what is broadcast after it.
         """
         self._request = request
+        self._taker = taker
         self._on_open = on_open
 
-    def hold(self) -> None:
-        """Reads nothing until `resume`: what the client sends stays with it."""
-        self._resumed = trio.Event()
+    async def take(self, said: Said) -> None:
+        """A message that came out of trio-websocket. Nothing is read until it is taken."""
+        await self._hand_over([said])
+        self._passed_messages -= 1
+        if not self._passed_messages:
+            self._all_taken.set()
 
-    def resume(self) -> None:
-        """Reads again; harmless if it wasn't held."""
-        self._resumed.set()
+    def close_lane(self) -> None:
+        """No message is taken from now on; what still comes is read for a close frame alone."""
+        self._taker = None
+        self._all_taken.set()
+        self._wait.cancel()
 
     async def refuse(self, answer: bytes) -> None:
         """Writes an HTTP answer and closes."""
@@ -115,17 +129,22 @@ class ClientStream(trio.abc.Stream):
             return request
         if not self._opened.is_set():
             await self._opened.wait()
-        while not self._is_breached:
-            if not self._resumed.is_set():
-                await self._resumed.wait()
-            data = await self._receive(max_bytes)
-            breach = self._guard.find_breach(data)
-            if breach is None:
-                return data
-            self._is_breached = True
-            if breach > 0:
-                return data[:breach]
-        self._punish(self._guard.why)
+        while self._runs or self._lane.breach is None:
+            if self._passed_messages and self._taker:  # the lane must not overtake them
+                self._all_taken = trio.Event()
+                await self._all_taken.wait()
+            if not self._runs:
+                data = await self._receive()
+                if not data:
+                    return b""
+                self._runs.extend(self._lane.feed(data))
+            elif isinstance(run := self._runs.popleft(), Passed):
+                self._passed_messages += run.is_last
+                await trio.lowlevel.checkpoint()
+                return run.data
+            else:
+                await self._hand_over(run)
+        self._punish(self._lane.breach)
         return b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -159,14 +178,20 @@ class ClientStream(trio.abc.Stream):
             self._writer.close(reset=self.is_hopeless)
             self._closing.set()
 
-    async def _receive(self, max_bytes: int | None) -> bytes:
+    async def _hand_over(self, said: list[Said]) -> None:
+        taker = self._taker
+        if taker is not None and not taker.take(said):
+            with trio.CancelScope() as self._wait:
+                await taker.wait_for_room()
+
+    async def _receive(self) -> bytes:
         if self._received:
             data, self._received = self._received, b""
             await trio.lowlevel.checkpoint()
             return data
         self._is_reading = True
         try:
-            return bytes(await self._transport.receive_some(max_bytes))
+            return bytes(await self._transport.receive_some(_READ_BYTES))
         finally:
             self._is_reading = False
 
