@@ -7,10 +7,10 @@ What they return is what the connector's run-time half is opened with.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from routerd.address import Pattern
-from routerd.findings import KeyPath, quoted
+from routerd.findings import Findings, KeyPath, quoted
 from routerd.section import Section
 from routerd.template import Template, TemplateError, parse_template
 
@@ -219,3 +219,20 @@ class Checks(Protocol):
 
     def sink(self, endpoint: Endpoint, *, settings: object | None) -> SinkFacts | None:
         """One of a route's `to`; None if it can't be used."""
+
+
+@runtime_checkable
+class Reviews(Protocol):
+    """Of those `Checks` whose connections' tables speak of what routes use."""
+
+    def review(
+        self, settings: object, specs: Sequence[object], *, path: KeyPath, findings: Findings
+    ) -> None:
+        """Reports what a connection's table says that no route has anything of.
+
+        Args:
+            settings: of one connection.
+            specs: what the checks made of every `from` and `to` of it.
+            path: of its table.
+            findings: where problems go.
+        """

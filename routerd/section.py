@@ -194,6 +194,21 @@ class Section:
             return default
         return found[0], found[1]
 
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """A list of texts that are not empty; None if there is none, or something else."""
+        value = self.raw(key)
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            self._wrong(key, 'a list of texts, as in ["a"]')
+            return None
+        strange = [one for one in value if not isinstance(one, str) or not one]
+        if strange:
+            has = kind_of(strange[0])
+            self.problem(key, f"{self._of(key)} must be a list of texts, and has {has} in it")
+            return None
+        return tuple(value)
+
     # --- numbers
 
     def flag(self, key: str, *, default: bool) -> bool:

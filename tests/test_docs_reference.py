@@ -21,6 +21,7 @@ MQTT = '[mqtt]\nurl = "mqtts://127.0.0.1"\nclient_id = "id"\n'
 KAFKA = '[kafka]\nbootstrap_servers = "127.0.0.1:9092"\n'
 WS = '[ws]\nlisten = "127.0.0.1:0"\n'
 ROUTE = '[[route]]\nname = "r"\nfrom = "mqtt:a/{device}"\nto = "kafka:t"\n'
+IN_ROOM = '[[route]]\nname = "r"\nfrom = "ws:/a/{device}"\nto = "kafka:t"\nkey = "{device}"\n'
 BARE = '[[route]]\nname = "r"\nfrom = { address = "mqtt:a", session = "s" }\nto = "kafka:t"\n'
 
 
@@ -88,13 +89,14 @@ PLACES = {
         f'{MQTT}[[route]]\nname = "r"\nfrom = "mqtt:a"\nto = {{ %s }}\n',
         glue=", ",
     ),
-    "`[ws]`": Place({"listen": 'listen = "127.0.0.1:0"'}, f"[ws]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
+    "`[ws]`": Place({"listen": 'listen = "127.0.0.1:0"'}, f"[ws]\n%s\n{KAFKA}{IN_ROOM}"),
     "`[ws.limits]`": Place({}, f"{WS}[ws.limits]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
 }
 
 WRONG = {
     "text": ["5", "true", '["a"]', '""', "{ a = 1 }"],
     "string": ["5", "true", '["a"]', '""', '{ a = "b" }'],
+    "texts": ["5", "true", '"a"', "[5]", '[""]'],
     "secret": ['"open"', "5", '{ file = "missing" }'],
     "file": ['"missing.pem"', "5"],
     "listen": ['"127.0.0.1"', '"127.0.0.1:65536"', "8800"],

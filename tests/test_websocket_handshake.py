@@ -49,32 +49,6 @@ def test_a_browsers_request_is_accepted() -> None:
         )
     )
     asked.check_upgrade()
-    asked.check_origin()
-
-
-@pytest.mark.parametrize(
-    ("host", "origin"),
-    [
-        (b"example.org", b"http://example.org"),
-        (b"example.org", b"http://example.org:80"),
-        (b"example.org:443", b"https://example.org"),
-        (b"example.org", b"https://example.org"),  # TLS ends at a proxy in front of us
-        (b"EXAMPLE.org", b"http://example.ORG"),
-        (b"[::1]:8800", b"http://[::1]:8800"),
-    ],
-)
-def test_a_page_of_this_host_may_come_in(host: bytes, origin: bytes) -> None:
-    parse(request(Host=host, Origin=origin)).check_origin()
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [b"http://example.org:8800", b"http://example.org.evil", b"http://evil", b"null", b"x"],
-)
-def test_a_page_from_elsewhere_may_not(origin: bytes) -> None:
-    with pytest.raises(Refused) as caught:
-        parse(request(Host=b"example.org", Origin=origin)).check_origin()
-    assert caught.value.reason is Refusal.ORIGIN
 
 
 def test_what_trio_websocket_is_given_says_the_same_and_no_more() -> None:

@@ -9,6 +9,7 @@ import trio
 
 from routerd.address import Pattern, group_pattern, parse_group_path, parse_path_pattern
 from routerd.connectors.websocket.connector import WebSocketConnection, WebSocketConnector
+from routerd.connectors.websocket.entry.settings import OPEN, EntrySettings
 from routerd.connectors.websocket.limits import Limits
 from routerd.connectors.websocket.settings import (
     GroupSinkSpec,
@@ -162,12 +163,16 @@ class Room:
 
 @asynccontextmanager
 async def open_house(
-    *, codec: str = "raw", bad_frames: int = 10, limits: Limits = ROOMY
+    *,
+    codec: str = "raw",
+    bad_frames: int = 10,
+    limits: Limits = ROOMY,
+    entry: EntrySettings = OPEN,
 ) -> AsyncIterator[House]:
     """A listener on a free port; `/echo` and `/echo/*` are rooms."""
     status = DaemonStatus("test")
     connector = WebSocketConnector()
-    listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames, limits=limits)
+    listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames, limits=limits, entry=entry)
     async with trio.open_nursery() as nursery:
         async with connector.open(listener, total_inflight=0, status=status) as connection:
             port = int(status.listening["ws"].rpartition(":")[2])

@@ -122,7 +122,11 @@ def _is_main_key(checks: Checks, name: str, value: Mapping[str, object]) -> bool
 
 def listens_on(model: ConnectionModel) -> tuple[str, int] | None:
     """Host and port that a connection binds, if it does."""
-    for checks in BY_TABLE.values():
-        if checks.connector == model.connector:
-            return checks.listens_on(model.settings)
-    return None
+    checks = checks_of(model)
+    return None if checks is None else checks.listens_on(model.settings)
+
+
+def checks_of(model: ConnectionModel) -> Checks | None:
+    """Those that read its table; None for one that has none."""
+    found = (checks for checks in BY_TABLE.values() if checks.connector == model.connector)
+    return next(found, None)

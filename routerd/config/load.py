@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from routerd.config.connections import Connections, listens_on, read_connections
+from routerd.checks import Reviews
+from routerd.config.connections import Connections, checks_of, listens_on, read_connections
 from routerd.config.document import Document, read_document
 from routerd.config.models import AdminSettings, DaemonSettings, RouteModel, Table
 from routerd.config.routes import read_routes
@@ -45,6 +46,8 @@ def load_table(path: Path) -> Table:
     routes = read_routes(root, connections)
     root.finish()
     _warn_of_long_tables(document, findings)
+    if not findings.problems:  # else routes may be missing
+        _review(connections, routes, findings)
     if findings.problems:
         raise ConfigError(sorted(set(findings.problems)))
     _warn_of_unused(connections, routes, findings)
@@ -99,6 +102,17 @@ def _check_ports(root: Section, connections: Connections, admin: AdminSettings) 
                 "another `listen`",
             )
         others.append((key, host))
+
+
+def _review(connections: Connections, routes: Sequence[RouteModel], findings: Findings) -> None:
+    """Has each connection's checks look at what the routes use of it."""
+    for key, model in connections.models.items():
+        checks = checks_of(model)
+        if isinstance(checks, Reviews):
+            specs = [one.source.spec for one in routes if one.source.connection == key]
+            sinks = (sink for route in routes for sink in route.sinks)
+            specs += [sink.spec for sink in sinks if sink.connection == key]
+            checks.review(model.settings, specs, path=tuple(key.split(".")), findings=findings)
 
 
 def _warn_of_unused(

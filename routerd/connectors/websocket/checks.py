@@ -6,6 +6,7 @@ from typing import cast, get_args
 from routerd.address import (
     AddressError,
     Pattern,
+    group_pattern,
     parse_group_path,
     parse_path_pattern,
     split_fragment,
@@ -20,6 +21,7 @@ from routerd.checks import (
 )
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import BadType, Codec
+from routerd.connectors.websocket.entry import checks as entry
 from routerd.connectors.websocket.limits import read_limits
 from routerd.connectors.websocket.paths import SessionEvent, is_event
 from routerd.connectors.websocket.settings import (
@@ -28,7 +30,7 @@ from routerd.connectors.websocket.settings import (
     ReplySinkSpec,
     WebSocketSourceSpec,
 )
-from routerd.findings import did_you_mean, listed, quoted
+from routerd.findings import Findings, KeyPath, did_you_mean, listed, quoted
 from routerd.section import Section
 from routerd.template import TemplateError
 
@@ -42,11 +44,9 @@ HINTS = {
     "url": _LISTEN,
     **dict.fromkeys(("limit", "max_message", "ping", "ping_every"), _LIMITS),
     "path": 'paths stand in the routes: from = "ws:/PATH"',
-    "paths": 'paths stand in the routes: from = "ws:/PATH"',
+    **entry.HINTS,
 }
-_LATER = (
-    "types", "type", "origins", "origin", "auth", "policy", "cert", "cert_key",
-)  # fmt: skip
+_LATER = ("types", "type", "auth", "policy", "cert", "cert_key")
 METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
 _NO_MEMORY = Weakness(
     "WebSocket",
@@ -59,7 +59,7 @@ class WebSocketChecks:
 
     connector = "websocket"
     table = "ws"
-    keys = ("listen", "codec", "bad_frames", "goodbye_spread", "limits")
+    keys = ("listen", "codec", "bad_frames", "goodbye_spread", "limits", "paths", *entry.KEYS)
     main_key = 'listen = "127.0.0.1:8800"'
 
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
@@ -73,6 +73,7 @@ class WebSocketChecks:
         bad_frames = section.integer("bad_frames", least=1, most=1_000_000, default=10)
         spread = section.duration("goodbye_spread", least="0s", most="5m", default=2.0)
         limits = read_limits(section, key)
+        who = entry.read_entry(section)
         section.finish()
         if not host:
             return None
@@ -84,12 +85,26 @@ class WebSocketChecks:
             bad_frames=bad_frames,
             goodbye_spread=spread,
             limits=limits,
+            entry=who,
         )
 
     def listens_on(self, settings: object) -> tuple[str, int]:
         """Where it binds."""
         listener = cast("ListenerSettings", settings)  # made above
         return listener.host, listener.port
+
+    def review(
+        self, settings: object, specs: Sequence[object], *, path: KeyPath, findings: Findings
+    ) -> None:
+        """Reports tables of paths that no route has."""
+        known: list[Pattern] = []
+        for spec in specs:
+            if isinstance(spec, WebSocketSourceSpec):
+                known += [pattern for pattern, _ in spec.wanted]
+            elif isinstance(spec, GroupSinkSpec):
+                known.append(group_pattern(spec.segments))
+        who = cast("ListenerSettings", settings).entry
+        entry.report_unreachable(who, known, path=path, findings=findings)
 
     def source(
         self, endpoints: Sequence[Endpoint], *, settings: object | None, route: str

@@ -137,7 +137,7 @@ class Client:
                 raise Refused(Refusal.NOT_FOUND)
             self._label = place.label
             asked.check_upgrade()
-            asked.check_origin()
+            self._roster.policy.find(asked.segments).check_origin(asked)
             return asked, place
         raise Refused(Refusal.TIMEOUT)
 

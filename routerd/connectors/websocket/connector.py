@@ -10,6 +10,7 @@ import trio
 
 from routerd.address import group_pattern
 from routerd.connectors.websocket.codecs import CODECS
+from routerd.connectors.websocket.entry.policy import Policy
 from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
 from routerd.connectors.websocket.reply import ReplySink
 from routerd.connectors.websocket.roster import Reading, Roster
@@ -42,7 +43,10 @@ class WebSocketConnection(Connection):
         self._doors = trio.CancelScope()
         self.status = ListenerStatus(settings.key, count_members=self.count_members)
         self.roster = Roster(
-            Reading(self._codec, settings.bad_frames), self.status, settings.limits
+            Reading(self._codec, settings.bad_frames),
+            self.status,
+            settings.limits,
+            Policy(settings.entry),
         )
         self._serving = trio.Event()
         self._fixed_groups: dict[str, GroupName] = {}

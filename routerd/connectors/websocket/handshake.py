@@ -10,7 +10,7 @@ import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import h11
 
@@ -68,24 +68,11 @@ class Handshake:
         """
         if b"websocket" not in self._tokens(b"upgrade"):
             raise Refused(Refusal.NO_UPGRADE, b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
-        if self._all(b"sec-websocket-version") != [b"13"]:
+        if self.all(b"sec-websocket-version") != [b"13"]:
             raise Refused(Refusal.NO_UPGRADE, b"Sec-WebSocket-Version: 13")
-        keys = self._all(b"sec-websocket-key")
+        keys = self.all(b"sec-websocket-key")
         if len(keys) != 1 or not _is_key(keys[0]) or b"upgrade" not in self._tokens(b"connection"):
             raise Refused(Refusal.BAD_REQUEST)
-
-    def check_origin(self) -> None:
-        """Whether the page that opened it came from this host; what is no page, may.
-
-        Browsers send cookies along to any host, and no rule of theirs keeps a foreign page
-        from opening a WebSocket.
-
-        Raises:
-            Refused: it came from elsewhere.
-        """
-        origins = self._all(b"origin")
-        if origins and (len(origins) > 1 or not _is_same_host(origins[0], self._host)):
-            raise Refused(Refusal.ORIGIN)
 
     def encode(self) -> bytes:
         """The request that trio-websocket is given; for one that asks for a WebSocket."""
@@ -93,18 +80,20 @@ class Handshake:
         return (
             b"GET " + target + b" HTTP/1.1\r\nHost: routerd\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: " + self._all(b"sec-websocket-key")[0] + b"\r\n\r\n"
+            b"Sec-WebSocket-Key: " + self.all(b"sec-websocket-key")[0] + b"\r\n\r\n"
         )
 
     @property
-    def _host(self) -> bytes:
-        return self._all(b"host")[0]
+    def host(self) -> bytes:
+        """What it was asked as; HTTP/1.1 has just one."""
+        return self.all(b"host")[0]
 
-    def _all(self, name: bytes) -> list[bytes]:
+    def all(self, name: bytes) -> list[bytes]:
+        """The values of a header, in their order."""
         return [value for header, value in self.headers if header == name]
 
     def _tokens(self, name: bytes) -> list[bytes]:
-        return [token.strip().lower() for value in self._all(name) for token in value.split(b",")]
+        return [token.strip().lower() for value in self.all(name) for token in value.split(b",")]
 
 
 def find_end(received: bytes) -> int:
@@ -160,16 +149,3 @@ def _is_key(value: bytes) -> bool:
         return len(b64decode(value, validate=True)) == 16  # noqa: PLR2004
     except binascii.Error:
         return False
-
-
-def _is_same_host(origin: bytes, host: bytes) -> bool:
-    try:
-        parts = urlsplit(origin.decode("ascii").lower())
-        ours = urlsplit(f"{parts.scheme}://{host.decode('ascii').lower()}")
-        theirs, own_port = parts.port, ours.port
-    except ValueError:  # not ASCII, or a port that is no number
-        return False
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    if not parts.hostname or default is None:
-        return False
-    return (parts.hostname, theirs or default) == (ours.hostname, own_port or default)

@@ -8,6 +8,8 @@ import trio
 from routerd.address import Pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import Codec
+from routerd.connectors.websocket.entry.policy import Policy
+from routerd.connectors.websocket.entry.settings import OPEN
 from routerd.connectors.websocket.gate import Gate
 from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.connectors.websocket.paths import Paths, Place
@@ -50,6 +52,7 @@ class Roster:
 
     Attributes:
         status: what is counted of them.
+        policy: who may come in.
         limits: what they may take.
         gate: how many may come in.
         guests: clients from the answer to their handshake until their socket is closed.
@@ -59,6 +62,7 @@ class Roster:
     reading: Reading = field(default_factory=Reading)
     status: ListenerStatus = field(default_factory=lambda: ListenerStatus("ws"))
     limits: Limits = DEFAULTS
+    policy: Policy = field(default_factory=lambda: Policy(OPEN))
     paths: Paths = field(default_factory=Paths)
     groups: Groups = field(default_factory=Groups)
     gate: Gate = field(init=False)

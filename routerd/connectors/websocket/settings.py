@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from routerd.address import Pattern
+from routerd.connectors.websocket.entry.settings import OPEN, EntrySettings
 from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.template import Template
 
@@ -17,6 +18,7 @@ class ListenerSettings:
         codec: a name of `codecs.CODECS`.
         bad_frames: so many frames that the codec can't read end a client.
         goodbye_spread: seconds over which clients are sent home when routerd stops.
+        entry: who may come in.
         limits: what its clients may take.
     """
 
@@ -26,6 +28,7 @@ class ListenerSettings:
     codec: str = "raw"
     bad_frames: int = 10
     goodbye_spread: float = 2.0
+    entry: EntrySettings = OPEN
     limits: Limits = DEFAULTS
 
 
