@@ -38,8 +38,20 @@ def frame(
     masked: bool = True,
     length: int | None = None,
     width: int | None = None,
+    key: bytes | None = None,
 ) -> bytes:
-    """One frame. `length` lies about the payload's; `width` is the bytes that tell it: 0, 2, 8."""
+    """One frame.
+
+    Args:
+        opcode: even of no meaning.
+        payload: not masked yet.
+        fin: whether nothing of the message follows.
+        rsv: the reserved bits.
+        masked: as a client's must be.
+        length: a lie about the payload's.
+        width: the bytes that tell it: 0, 2, 8; None: as few as may be.
+        key: of the mask; None: any.
+    """
     size = len(payload) if length is None else length
     if width is None:
         width = 0 if size < 126 else 2 if size < 1 << 16 else 8
@@ -49,7 +61,7 @@ def frame(
         head += size.to_bytes(width, "big")
     if not masked:
         return head + payload
-    key = os.urandom(4)
+    key = os.urandom(4) if key is None else key
     return head + key + mask(payload, key)
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
 from routerd.connectors.websocket import stream as stream_module
 from tests.hostile_websockets import odd_but_right
-from tests.raw_websocket import PING, TEXT, Frame, frame, request
+from tests.raw_websocket import CLOSE, PING, TEXT, Frame, RawClient, frame, request
 from tests.siege import (
     FRAMES,
     HANDSHAKES,
@@ -132,6 +133,60 @@ async def test_good_clients_notice_nothing_of_many_that_never_finish_a_handshake
 
         for _ in range(200):
             nursery.start_soon(dawdle)
+
+
+async def leave_politely(bad: RawClient) -> None:
+    await bad.send(frame(CLOSE, b"\x03\xe8"))
+    assert await bad.read_close() == 1000
+
+
+async def leave_amid_a_frame(bad: RawClient) -> None:
+    await bad.send(frame(TEXT, b"x" * 100)[:50])
+    await bad.reset()
+
+
+async def leave_by_half(bad: RawClient) -> None:
+    """Says that it sends nothing more, and reads on."""
+    await bad.stream.send_eof()
+    await bad.read_to_end()
+
+
+WAYS = [leave_politely, leave_amid_a_frame, leave_by_half, RawClient.aclose, RawClient.reset]
+
+
+async def test_those_who_stay_hear_all_while_others_leave_in_every_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = [b"%d" % number for number in range(200)]
+
+    async with open_house() as house, trio.open_nursery() as nursery:
+        stay = [await house.connect("/echo/room") for _ in range(10)]
+        leave = [(way, await house.connect("/echo/room")) for way in WAYS * 8]
+
+        async def listen(client: RawClient) -> None:
+            with trio.fail_after(10):
+                for text in said:
+                    assert await client.read() == Frame(TEXT, text)
+
+        for client in stay:
+            nursery.start_soon(listen, client)
+        for number, text in enumerate(said):
+            house.publish(("echo", "room"), frame(TEXT, text, masked=False))
+            if number % 5 == 0:
+                way, client = leave[number // 5]
+                nursery.start_soon(way, client)
+            await trio.lowlevel.checkpoint()
+    assert caplog.records == []
+
+
+async def test_what_a_client_said_before_it_half_closed_is_heard() -> None:
+    async with open_house() as house:
+        client, other = [await house.connect("/echo/room") for _ in range(2)]
+        await client.send(frame(TEXT, b"last words"))
+        await client.stream.send_eof()
+        with trio.fail_after(10):
+            assert await other.read() == Frame(TEXT, b"last words")
+            await client.read_to_end()
 
 
 async def flood_with_pings(house: House) -> None:

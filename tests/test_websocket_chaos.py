@@ -1,0 +1,213 @@
+"""Whatever bytes follow a good handshake, they get what RFC 6455 demands, and nobody else notices.
+
+Hypothesis makes up what clients send; the listener runs in a thread of its own meanwhile.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from queue import SimpleQueue
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, frame, request
+from tests.rfc6455 import Verdict, judge
+from tests.websocket_house import ROOMY, open_house
+
+pytestmark = pytest.mark.slow
+
+MAX_MESSAGE, MAX_FRAGMENTS = 1000, 6
+"""Small, so that few bytes come across them."""
+LIMITS = replace(ROOMY, max_message=MAX_MESSAGE, max_fragments=MAX_FRAGMENTS)
+
+
+def in_fragments(opcode: int, data: bytes, sizes: list[int], between: list[bytes]) -> bytes:
+    """A message cut into pieces of these sizes, with other frames between the first of them."""
+    found = b""
+    for number, size in enumerate(sizes):
+        found += frame(opcode, data[:size], fin=False, key=KEY)
+        found += between[number] if number < len(between) else b""
+        opcode, data = CONTINUATION, data[size:]
+    return found + frame(opcode, data, key=KEY)
+
+
+KEY = b"\x17\x2a\x00\xff"
+texts = st.text(max_size=40).map(str.encode)
+payloads = st.binary(max_size=140) | st.just(b"\xe2\x82\xac" * (MAX_MESSAGE // 3))
+pings = st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=125), key=st.just(KEY))
+sizes = st.lists(st.integers(0, 20), max_size=MAX_FRAGMENTS - 1)
+cut_messages = st.builds(
+    in_fragments, st.just(TEXT), texts, sizes, st.lists(pings, max_size=3)
+) | st.builds(in_fragments, st.just(BINARY), payloads, sizes, st.lists(pings, max_size=3))
+messages = st.builds(frame, st.just(TEXT), texts, key=st.just(KEY)) | st.builds(
+    frame, st.just(BINARY), payloads, key=st.just(KEY)
+)
+codes = st.sampled_from([0, 999, *range(1000, 1017), 2999, 3000, 4999, 5000, 65535])
+reasons = st.builds(lambda code, text: code.to_bytes(2, "big") + text, codes, texts | payloads)
+closes = st.builds(frame, st.just(CLOSE), reasons | st.binary(max_size=3), key=st.just(KEY))
+odd = st.builds(
+    frame,
+    st.sampled_from([*range(16), TEXT, TEXT, TEXT, CONTINUATION]),
+    texts | payloads | st.binary(min_size=MAX_MESSAGE, max_size=MAX_MESSAGE + 2),
+    fin=st.booleans(),
+    rsv=st.sampled_from([0, 0, 0, 0, 1, 2, 4, 7]),
+    masked=st.sampled_from([True, True, True, True, False]),
+    length=st.none() | st.none() | st.integers(0, 200) | st.integers(0, (1 << 64) - 1),
+    width=st.none() | st.none() | st.just(8),
+    key=st.binary(min_size=4, max_size=4),
+)
+dirty_texts = st.builds(
+    in_fragments, st.just(TEXT), st.binary(min_size=1, max_size=9), sizes, st.lists(pings)
+)
+too_many = st.lists(st.integers(0, 9), min_size=MAX_FRAGMENTS, max_size=MAX_FRAGMENTS)
+too_big = st.builds(
+    in_fragments, st.just(BINARY), st.just(b"z" * (MAX_MESSAGE + 1)), sizes, st.lists(pings)
+) | st.builds(in_fragments, st.just(BINARY), payloads, too_many, st.lists(pings))
+good = st.lists(messages | cut_messages | pings, max_size=5).map(b"".join)
+bad = odd | dirty_texts | too_big | closes | st.binary(max_size=20) | st.just(b"")
+streams = st.builds(lambda first, then, rest: first + then + rest, good, bad, good)
+cuts = st.lists(st.integers(1, 300), max_size=6)
+
+
+class Grumbles(logging.Handler):
+    """What the log has of warnings and worse."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+class Listener:
+    """One in a thread; each of its clients has a room for itself."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.grumbles = Grumbles()
+        self._rooms = count()
+
+    @contextmanager
+    def client(self) -> Iterator["Blocking"]:
+        """A client that is in."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client = Blocking(sock)
+            sock.sendall(request(f"/echo/{next(self._rooms)}"))
+            client.read_head()
+            yield client
+
+
+class Blocking:
+    """A client without trio."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._received = b""
+
+    def read_head(self) -> None:
+        while b"\r\n\r\n" not in self._received:
+            assert self._receive(), "refused"
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+
+    def send(self, data: bytes, cuts: list[int]) -> None:
+        """In segments of these sizes, and then the rest."""
+        for size in cuts:
+            self.sock.sendall(data[:size])
+            data = data[size:]
+        self.sock.sendall(data)
+
+    def read(self, most: int) -> list[Frame]:
+        """As many frames, or those until the end."""
+        found: list[Frame] = []
+        while len(found) < most:
+            parsed = self._take_frame()
+            if parsed is not None:
+                found.append(parsed)
+            elif not self._receive():
+                break
+        return found
+
+    def _receive(self) -> bool:
+        data = self.sock.recv(1 << 16)
+        self._received += data
+        return bool(data)
+
+    def _take_frame(self) -> Frame | None:
+        data = self._received
+        if len(data) < 2 or len(data) < (start := {126: 4, 127: 10}.get(data[1], 2)):
+            return None
+        end = start + (data[1] if start == 2 else int.from_bytes(data[2:start], "big"))
+        if len(data) < end:
+            return None
+        assert data[0] & 0xF0 == 0x80
+        self._received = data[end:]
+        return Frame(data[0] & 0x0F, data[start:end])
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    ports: SimpleQueue[int] = SimpleQueue()
+    tokens: SimpleQueue[tuple[trio.lowlevel.TrioToken, trio.Event]] = SimpleQueue()
+
+    async def live() -> None:
+        async with open_house(limits=LIMITS) as house:
+            done = trio.Event()
+            tokens.put((trio.lowlevel.current_trio_token(), done))
+            ports.put(house.port)
+            await done.wait()
+            await house.connection.roster.wait_empty()
+
+    thread = threading.Thread(target=trio.run, args=(live,))
+    thread.start()
+    token, done = tokens.get(timeout=10)
+    found = Listener(ports.get(timeout=10))
+    logging.getLogger("routerd").addHandler(found.grumbles)
+    try:
+        yield found
+    finally:
+        logging.getLogger("routerd").removeHandler(found.grumbles)
+        token.run_sync_soon(done.set)
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def compare(heard: list[Frame], verdict: Verdict) -> None:
+    """Whether what was heard until the end of the connection is right."""
+    code: int | None = None
+    if heard and heard[-1].opcode == CLOSE:
+        code = heard.pop().code
+    assert code in verdict.codes
+    # The close overtakes what is still on its way through the route.
+    messages = [each for each in heard if each.opcode in {TEXT, BINARY}]
+    pongs = [each.payload for each in heard if each.opcode == PONG]
+    assert messages == verdict.messages[: len(messages)]
+    assert pongs == verdict.pongs[: len(pongs)]
+    assert len(heard) == len(messages) + len(pongs)
+
+
+@settings(max_examples=2000)
+@given(data=streams, cuts=cuts)
+def test_any_bytes_are_answered_as_the_rfc_demands(
+    data: bytes, cuts: list[int], listener: Listener
+) -> None:
+    verdict = judge(data, max_message=MAX_MESSAGE, max_fragments=MAX_FRAGMENTS)
+    with listener.client() as client:
+        client.send(data, cuts)
+        heard: list[Frame] = []
+        if verdict.codes == {None}:
+            heard = client.read(len(verdict.messages) + len(verdict.pongs))
+            assert len(heard) == len(verdict.messages) + len(verdict.pongs)
+        client.sock.shutdown(socket.SHUT_WR)
+        heard += client.read(1000)
+    compare(heard, verdict)
+    assert listener.grumbles.records == []
