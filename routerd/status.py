@@ -176,6 +176,7 @@ class ListenerStatus:
 
     Attributes:
         key: its table, `ws` or `ws.NAME`.
+        most: clients that it lets in at a time.
         connections: path -> clients now; every path of the table is there.
         closed: path and reason -> clients that are gone, `client` those that left by themselves.
         refused: path and reason -> handshakes that ended so; the path is empty where the table has
@@ -186,6 +187,7 @@ class ListenerStatus:
     """
 
     key: str
+    most: int = 0
     connections: Counter[str] = field(default_factory=Counter)
     closed: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -8,9 +8,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from routerd.connectors.websocket import writer as writer_module
 from routerd.connectors.websocket.frames import encode, encode_close
-from routerd.connectors.websocket.outbox import QUEUE_BYTES
+from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.connectors.websocket.writer import Writer
 
 PING = b"\x89\x00"
@@ -22,7 +21,9 @@ MANY = 40 << 20
 class Bench:
     """A writer and the far end of its socket."""
 
-    def __init__(self, nursery: trio.Nursery, near: socket.socket, far: socket.socket) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, near: socket.socket, far: socket.socket, limits: Limits
+    ) -> None:
         self.near, self.far = trio.socket.from_stdlib_socket(near), far
         self.slow = 0
         self.reported = trio.Event()
@@ -30,6 +31,7 @@ class Bench:
             self.near,
             start_drain=lambda: nursery.start_soon(self.writer.drain),
             on_slow=self._count_slow,
+            limits=limits,
         )
 
     def _count_slow(self) -> None:
@@ -70,12 +72,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def open_bench() -> AsyncIterator[Bench]:
+async def open_bench(limits: Limits = DEFAULTS) -> AsyncIterator[Bench]:
     near, far = socket.socketpair()
     near.setblocking(False)
     try:
         async with trio.open_nursery() as nursery:
-            yield Bench(nursery, near, far)
+            yield Bench(nursery, near, far, limits)
             nursery.cancel_scope.cancel()
     finally:
         near.close()
@@ -107,14 +109,14 @@ async def test_a_client_over_its_bound_is_reported_once_and_hears_only_the_close
     async with open_bench() as bench:
         frame = encode(b"x" * 1000, is_text=False)
         sent = bench.fill(frame)
-        for _ in range(2 * QUEUE_BYTES // len(frame)):
+        for _ in range(2 * DEFAULTS.queue_bytes // len(frame)):
             bench.writer.offer(frame)
         assert bench.slow == 1
         bench.writer.write(PING)
         bench.writer.write(CLOSE)
         bench.writer.offer(frame)
         everything = await bench.read_to_end()
-        assert len(everything) < sent + QUEUE_BYTES
+        assert len(everything) < sent + DEFAULTS.queue_bytes
         assert everything.endswith(CLOSE)
         whole, cut = divmod(len(everything) - len(CLOSE), len(frame))
         assert cut == 0
@@ -125,25 +127,22 @@ async def test_a_client_over_its_bound_is_reported_once_and_hears_only_the_close
 async def test_a_queue_is_within_its_bound_whoever_writes() -> None:
     async with open_bench() as bench:
         bench.fill()
-        for _ in range(QUEUE_BYTES // len(PING) + 1):
+        for _ in range(DEFAULTS.queue_bytes // len(PING) + 1):
             bench.writer.write(PING)
         assert bench.slow == 1
 
 
 async def test_a_lone_frame_may_be_larger_than_the_bound() -> None:
     async with open_bench() as bench:
-        frame = encode(b"x" * 2 * QUEUE_BYTES, is_text=False)
+        frame = encode(b"x" * 2 * DEFAULTS.queue_bytes, is_text=False)
         bench.writer.offer(frame)
         assert bench.slow == 0
         assert await bench.read(len(frame)) == frame
 
 
 @pytest.mark.slow
-async def test_a_client_that_takes_nothing_for_too_long_is_slow(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(writer_module, "SEND_TIMEOUT", 0.05)
-    async with open_bench() as bench:
+async def test_a_client_that_takes_nothing_for_too_long_is_slow() -> None:
+    async with open_bench(Limits(send_timeout=0.05)) as bench:
         bench.fill()
         with trio.fail_after(5):
             await bench.reported.wait()

@@ -68,8 +68,9 @@ class Client:
                     self._transport.socket,
                     start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
                     on_slow=lambda: self.end(Ending.SLOW, is_hopeless=True),
+                    limits=self._limits,
                 )
-                stream = ClientStream(
+                self._stream = stream = ClientStream(
                     self._transport, writer, limits=self._limits, on_offence=self._note_end
                 )
                 await self._serve(nursery, stream)
@@ -98,6 +99,10 @@ class Client:
             self._note_end(why)
             self._is_hopeless = is_hopeless
             self._reading.cancel()
+
+    def heard_at(self) -> float:
+        """When it last said something; now, if it can't be heard."""
+        return self._stream.heard_at
 
     def cut(self) -> None:
         """Ends it now, whatever it is told or has told us meanwhile."""
@@ -172,7 +177,7 @@ class Client:
             socket = await request.accept()
             stream.offence = lambda: _offence(socket)
             if self._limits.ping_every:
-                nursery.start_soon(self._keep_alive, socket, name="websocket pings")
+                nursery.start_soon(self._keep_alive, socket, stream, name="websocket pings")
             with self._reading:
                 await self._read(socket, stream)
         finally:
@@ -199,17 +204,20 @@ class Client:
             else:
                 await stream.take((received, False))
 
-    async def _keep_alive(self, socket: trio_websocket.WebSocketConnection) -> None:
-        """Pings, and ends the client when it doesn't answer."""
+    async def _keep_alive(
+        self, socket: trio_websocket.WebSocketConnection, stream: ClientStream
+    ) -> None:
+        """Pings, and ends the client when it doesn't answer, as long as it could be heard."""
         while True:
             # Jitter, so that clients that came together are not pinged together.
             await trio.sleep(self._limits.ping_every * random.uniform(0.75, 1.0))  # noqa: S311
+            asked_at = trio.current_time()
             with trio.move_on_after(self._limits.pong_timeout) as patience:
                 try:
                     await socket.ping()
                 except _GONE:
                     return
-            if patience.cancelled_caught:
+            if patience.cancelled_caught and stream.has_listened_since(asked_at):
                 self.end(Ending.PING_TIMEOUT, is_hopeless=True)
                 return
 

@@ -11,6 +11,8 @@ import trio
 from routerd.address import group_pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.entry.policy import Policy
+from routerd.connectors.websocket.files import make_room
+from routerd.connectors.websocket.idle import end_idle
 from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
 from routerd.connectors.websocket.reply import ReplySink
 from routerd.connectors.websocket.roster import Reading, Roster
@@ -41,7 +43,9 @@ class WebSocketConnection(Connection):
         self._settings = settings
         self._codec = CODECS[settings.codec]
         self._doors = trio.CancelScope()
-        self.status = ListenerStatus(settings.key, count_members=self.count_members)
+        self.status = ListenerStatus(
+            settings.key, most=settings.limits.connections, count_members=self.count_members
+        )
         self.roster = Roster(
             Reading(self._codec, settings.bad_frames),
             self.status,
@@ -121,6 +125,7 @@ async def _open(
     settings: ListenerSettings, status: DaemonStatus
 ) -> AsyncIterator[WebSocketConnection]:
     listeners = await bind(settings)
+    make_room(sum(each.most for each in status.listeners) + settings.limits.connections)
     connection = WebSocketConnection(settings)
     address = status.listening[settings.key] = describe(listeners[0])
     status.connections.append(ConnectionStatus(settings.key, address))
@@ -128,6 +133,7 @@ async def _open(
     async with trio.open_nursery() as clients:
         groups = connection.roster.groups
         clients.start_soon(groups.run, name="group flusher")  # noqa: ASYNC113 - nobody is in yet
+        clients.start_soon(end_idle, connection.roster, name="websocket idle clients")
         clients.start_soon(partial(connection.keep_doors, listeners, clients=clients))
         yield connection
         await connection.dismiss()

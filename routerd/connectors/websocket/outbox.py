@@ -18,12 +18,8 @@ from heapq import merge
 from itertools import chain, islice
 from typing import NamedTuple
 
+from routerd.connectors.websocket.limits import DEFAULTS
 from routerd.feed import Feed, Frame, Missed
-
-QUEUE_BYTES = 1 << 20
-"""Most bytes that wait for a client. A lone frame may exceed it, so that any message fits."""
-QUEUE_MESSAGES = 1000
-"""Most messages that wait for a client."""
 
 
 class _Waiting(NamedTuple):
@@ -49,7 +45,10 @@ class Outbox:
     )  # fmt: skip
 
     def __init__(
-        self, *, most_bytes: int = QUEUE_BYTES, most_messages: int = QUEUE_MESSAGES
+        self,
+        *,
+        most_bytes: int = DEFAULTS.queue_bytes,
+        most_messages: int = DEFAULTS.queue_messages,
     ) -> None:
         self._most_bytes = most_bytes
         self._most_messages = most_messages

@@ -37,9 +37,12 @@ class Ending(Enum):
     TOO_BIG = "too_big", 1009
     TOO_MANY_FRAGMENTS = "too_many_fragments", 1009
     PING_TIMEOUT = "ping_timeout", 1011
+    IDLE = "idle", 1011
     BUG = "bug", 1011
     RESTART = "restart", 1012
     SLOW = "slow", 4408
+    RATE = "rate", 4429
+    CONTROL_RATE = "control_rate", 4429
 
     def __init__(self, word: str, code: int) -> None:
         self.word = word

@@ -26,11 +26,14 @@ LONGEST_PAUSE = 0.01
 class Guest(Protocol):
     """A connected client, as the listener sees it."""
 
-    def end(self, why: Ending) -> None:
+    def end(self, why: Ending, *, is_hopeless: bool = False) -> None:
         """Closes it with the code of `why`, once what is queued for it has been written."""
 
     def cut(self) -> None:
         """Ends it now."""
+
+    def heard_at(self) -> float:
+        """When it last said something."""
 
 
 @dataclass(frozen=True)

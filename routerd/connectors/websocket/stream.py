@@ -6,7 +6,8 @@ rest to trio-websocket. And closing it lets the last bytes arrive.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -15,6 +16,7 @@ from routerd.connectors.websocket.handshake import find_end
 from routerd.connectors.websocket.intake import Taker
 from routerd.connectors.websocket.lane import Lane, Passed, Run, Said
 from routerd.connectors.websocket.limits import Limits
+from routerd.connectors.websocket.meter import Meter
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.writer import Writer
 
@@ -59,7 +61,12 @@ class ClientStream(trio.abc.Stream):
         self._writer = writer
         self._on_offence = on_offence
         self._lane = Lane(message_bytes=limits.max_message, fragments=limits.max_fragments)
+        self._meter = Meter(limits, now=trio.current_time())
         self._runs: deque[Run] = deque()  # read, and not yet on their way
+        self._breach: Ending | None = None
+        self._pause = 0.0  # seconds that nothing shall be read, since too much was said
+        self._is_held = False
+        self._heard_at = self._resumed_at = trio.current_time()
         self._taker: Taker | None = None
         self._passed_messages = 0  # that trio-websocket has, and the taker hasn't
         self._all_taken = trio.Event()
@@ -114,6 +121,20 @@ class ClientStream(trio.abc.Stream):
         self._all_taken.set()
         self._wait.cancel()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is read now, whatever the client says: its deadlines must rest."""
+        return self._is_held
+
+    def has_listened_since(self, time: float) -> bool:
+        """Whether it was never held since then: what the client said, was heard."""
+        return not self._is_held and self._resumed_at < time
+
+    @property
+    def heard_at(self) -> float:
+        """When the client last said something; now, if it can't be heard."""
+        return trio.current_time() if self._is_held else max(self._heard_at, self._resumed_at)
+
     async def refuse(self, answer: bytes) -> None:
         """Writes an HTTP answer and closes."""
         self._writer.write(answer)
@@ -129,22 +150,24 @@ class ClientStream(trio.abc.Stream):
             return request
         if not self._opened.is_set():
             await self._opened.wait()
-        while self._runs or self._lane.breach is None:
+        while self._runs or self._breach is None:
             if self._passed_messages and self._taker:  # the lane must not overtake them
                 self._all_taken = trio.Event()
                 await self._all_taken.wait()
             if not self._runs:
+                if self._pause and self._taker:
+                    await self._take_rest()
                 data = await self._receive()
                 if not data:
                     return b""
-                self._runs.extend(self._lane.feed(data))
+                self._split(data)
             elif isinstance(run := self._runs.popleft(), Passed):
                 self._passed_messages += run.is_last
                 await trio.lowlevel.checkpoint()
                 return run.data
             else:
                 await self._hand_over(run)
-        self._punish(self._lane.breach)
+        self._punish(self._breach)
         return b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -181,8 +204,41 @@ class ClientStream(trio.abc.Stream):
     async def _hand_over(self, said: list[Said]) -> None:
         taker = self._taker
         if taker is not None and not taker.take(said):
-            with trio.CancelScope() as self._wait:
+            with trio.CancelScope() as self._wait, self._held():
                 await taker.wait_for_room()
+
+    async def _take_rest(self) -> None:
+        """Lets a client wait that said too much."""
+        with trio.move_on_after(self._pause) as self._wait, self._held():
+            await trio.sleep_forever()
+        self._pause = 0.0
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            self._resumed_at = trio.current_time()
+
+    def _split(self, data: bytes) -> None:
+        """Takes apart and counts what was read; what goes beyond a rate is thrown away."""
+        runs = self._lane.feed(data)
+        messages = controls = 0
+        for run in runs:
+            if isinstance(run, Passed):
+                messages += run.is_last
+                controls += run.is_control
+            else:
+                messages += len(run)
+        meter, self._heard_at = self._meter, trio.current_time()
+        self._pause = meter.take(
+            len(data), messages=messages, controls=controls, now=self._heard_at
+        )
+        self._breach = meter.breach or self._lane.breach
+        if meter.breach is None:
+            self._runs.extend(runs)
 
     async def _receive(self) -> bytes:
         if self._received:

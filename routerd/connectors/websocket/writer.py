@@ -14,12 +14,10 @@ from enum import Enum, auto
 import trio
 
 from routerd.connectors.websocket.frames import CLOSE
-from routerd.connectors.websocket.outbox import QUEUE_BYTES, QUEUE_MESSAGES, Outbox
+from routerd.connectors.websocket.limits import DEFAULTS, Limits
+from routerd.connectors.websocket.outbox import Outbox
 from routerd.feed import Frame
 
-SEND_TIMEOUT = 10.0
-"""Seconds without a byte taken, after which the client is too slow, unless it may miss messages:
-then it stays until it doesn't answer a ping."""
 _PIECES_AT_ONCE = 512
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the kernel throws away what is unsent
 
@@ -35,8 +33,8 @@ class Writer:
     """Writes to one client; an `interfaces.Member`. Owns its socket's writing side and its end."""
 
     __slots__ = (
-        "_drained", "_fd", "_is_direct", "_is_draining", "_on_slow", "_outbox", "_queue_bytes",
-        "_queue_messages", "_socket", "_start_drain", "_state",
+        "_drained", "_fd", "_is_direct", "_is_draining", "_limits", "_on_slow", "_outbox",
+        "_socket", "_start_drain", "_state",
     )  # fmt: skip
 
     def __init__(
@@ -45,8 +43,7 @@ class Writer:
         *,
         start_drain: Callable[[], None],
         on_slow: Callable[[], None],
-        queue_bytes: int = QUEUE_BYTES,
-        queue_messages: int = QUEUE_MESSAGES,
+        limits: Limits = DEFAULTS,
     ) -> None:
         """Takes over the writing side of `sock`.
 
@@ -54,15 +51,13 @@ class Writer:
             sock: which nobody else writes to or closes.
             start_drain: starts `drain` as a task.
             on_slow: called when the client takes too little; it shall be closed with 4408.
-            queue_bytes: most that wait for it; a lone frame may exceed it.
-            queue_messages: most that wait for it.
+            limits: on how much waits for it, and for how long.
         """
         self._socket = sock
         self._fd = sock.fileno()
         self._start_drain = start_drain
         self._on_slow = on_slow
-        self._queue_bytes = queue_bytes
-        self._queue_messages = queue_messages
+        self._limits = limits
         self._outbox: Outbox | None = None  # most clients never need one
         self._is_draining = False
         self._drained: trio.Event | None = None
@@ -126,7 +121,7 @@ class Writer:
         """Writes what is queued, and returns when nothing is. A slow client is reported."""
         try:
             while outbox := self._outbox:
-                with trio.move_on_after(SEND_TIMEOUT) as patience:
+                with trio.move_on_after(self._limits.send_timeout) as patience:
                     await trio.lowlevel.wait_writable(self._socket)
                 if not patience.cancelled_caught:
                     self._write_queued()
@@ -171,7 +166,9 @@ class Writer:
 
     def _begin_queue(self, frames: Sequence[Frame], sent: int) -> None:
         """What is left of these frames waits, and whatever is pushed meanwhile comes after it."""
-        outbox = Outbox(most_bytes=self._queue_bytes, most_messages=self._queue_messages)
+        outbox = Outbox(
+            most_bytes=self._limits.queue_bytes, most_messages=self._limits.queue_messages
+        )
         self._outbox = outbox
         self._is_direct = False
         if not outbox.add_rest(frames, sent):

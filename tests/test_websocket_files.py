@@ -1,0 +1,42 @@
+"""File descriptors for so many clients, of the real limits of this process."""
+
+import logging
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from routerd.connectors.websocket.files import SPARE, make_room
+
+FEW = 512
+
+
+@pytest.fixture(autouse=True)
+def most() -> Iterator[int]:
+    """The hard limit; the soft one is low."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, before[1]))
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def allowed() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_as_many_are_asked_for_as_are_needed(caplog: pytest.LogCaptureFixture) -> None:
+    make_room(1000)
+    assert allowed() == 1000 + SPARE
+    assert caplog.records == []
+
+
+def test_where_there_are_enough_nothing_is_changed() -> None:
+    make_room(FEW - SPARE)
+    assert allowed() == FEW
+
+
+def test_too_few_are_told_of(most: int, caplog: pytest.LogCaptureFixture) -> None:
+    make_room(most)
+    assert allowed() == most
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert f"connections={most} files={most}" in caplog.text
