@@ -253,7 +253,7 @@ def _fragments() -> Iterator[Row]:
     )
     euro = "\N{EURO SIGN}".encode() * (OVER // 3 + 1)
     yield "few characters of many bytes", frame(TEXT, euro), 1009
-    yield "pings among too many fragments", first + (more + frame(PING, b"x")) * 1100, 1009
+    yield "pings among too many fragments", first + (more * 20 + frame(PING, b"x")) * 55, 1009
 
 
 def _texts() -> Iterator[Row]:
