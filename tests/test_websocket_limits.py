@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import trio
 
+from routerd.connectors.websocket import intake as intake_module
 from routerd.connectors.websocket import porter as porter_module
 from routerd.connectors.websocket import source as source_module
 from routerd.connectors.websocket.frames import encode
@@ -287,14 +288,26 @@ async def test_who_is_slowed_down_can_be_sent_home_at_once() -> None:
 
 
 @pytest.mark.slow
-async def test_who_is_not_read_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_module, "PATIENCE", 0.5)
-    limits = replace(ROOMY, ping_every=0.0, idle_timeout=0.2)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        replace(ROOMY, ping_every=0.0, idle_timeout=0.2),
+        replace(ROOMY, ping_every=0.05, pong_timeout=0.1),
+    ],
+    ids=["idle", "pong"],
+)
+async def test_the_deadlines_of_a_client_that_is_not_read_rest(
+    limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "PATIENCE", 1.0)
+    monkeypatch.setattr(source_module, "PATIENCE", 1.0)
     async with open_house(limits=limits) as house:
         full = house.add_room("/full", status=fake_status(inflight=1))
         full.may_deliver = trio.Event()
         client = await house.connect("/full")
-        await client.send(frame(TEXT, b"a") + frame(TEXT, b"b"))
+        await client.send(frame(TEXT, b"a"))
+        await eventually(lambda: full.status.inflight > 0)
+        await client.send(frame(TEXT, b"b"))
         await trio.sleep(0.4)
         assert house.counts.closed == {}
         full.may_deliver.set()
