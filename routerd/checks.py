@@ -124,6 +124,31 @@ class SourceFacts:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a sink says of places where sinks of other routes may send to as well.
+
+    All that can reach the same place must say the same.
+
+    Attributes:
+        places: that its address can come to.
+        noun: one of them, in sentences.
+        key: of the sink's table form.
+        value: of that key, or its default.
+        is_default: whether that is what it is without the key.
+    """
+
+    places: Pattern
+    noun: str
+    key: str
+    value: str
+    is_default: bool
+
+    def __str__(self) -> str:
+        said = f'{self.key} = "{self.value}"'
+        return f"{said} by default" if self.is_default else said
+
+
+@dataclass(frozen=True)
 class SinkFacts:
     """One output of a route, checked.
 
@@ -131,6 +156,8 @@ class SinkFacts:
         spec: for the connector's `open_sink`.
         templates: whose references the source must have.
         takes_records: whether `key` and `headers` mean something there.
+        needs_key: the setting that makes nothing of it without a `key`; empty if there is none.
+        terms: what other sinks have to agree with, if there is such a thing.
         needs_type: whether it can't send a message that has no type.
         replies: whether it answers clients of its own connection, and so takes only their messages.
         takes_slashes: whether its templates may come to several levels, with a / between them.
@@ -142,6 +169,8 @@ class SinkFacts:
     required: bool
     templates: tuple[Template, ...]
     takes_records: bool = False
+    needs_key: str = ""
+    terms: Terms | None = None
     needs_type: bool = False
     replies: bool = False
     takes_slashes: bool = True

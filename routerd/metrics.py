@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from routerd.errors import DropReason
 from routerd.families import Kind, add, add_histogram
 from routerd.listener_metrics import listener_families
-from routerd.status import DaemonStatus, RouteState, RouteStatus
+from routerd.status import DaemonStatus, RouteState, RouteStatus, summed
 
 _SAMPLES_A_TURN: Final = 400  # about 2 ms of text, 3 ms as OpenMetrics
 _EOF: Final = b"# EOF\n"
@@ -140,6 +140,7 @@ def _outcomes(route: RouteStatus) -> Iterable[tuple[str, int]]:
 def _sink_families(routes: list[RouteStatus]) -> Iterable[Metric]:
     offered = Metric("routerd_sink_messages", "Messages offered to a sink, by outcome.", "counter")
     required = Metric("routerd_sink_required", "1 if the source waits for this sink.", "gauge")
+    missed = Metric("routerd_ws_dropped", "Messages that slow group members missed.", "counter")
     for route in routes:
         # Two sinks of a route may have one address; a label set must come only once.
         for address in dict.fromkeys(sink.address for sink in route.sinks):
@@ -151,8 +152,11 @@ def _sink_families(routes: list[RouteStatus]) -> Iterable[Metric]:
                 add(offered, count, route=route.name, sink=address, outcome=outcome)
             is_required = any(each.required for each in same)
             add(required, int(is_required), route=route.name, sink=address)
+            for reason, count in summed(each.counts.missed for each in same).items():
+                add(missed, count, route=route.name, sink=address, reason=reason)
     yield offered
     yield required
+    yield missed
 
 
 def _route_families(routes: list[RouteStatus]) -> Iterable[Metric]:

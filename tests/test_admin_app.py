@@ -174,6 +174,7 @@ async def test_the_status_has_all_facts(http: httpx.AsyncClient, status: DaemonS
         "required": True,
         "delivered": 7,
         "failed": 1,
+        "missed": {},
     }
 
 

@@ -114,6 +114,14 @@ async def test_only_what_fails_at_a_sink_that_is_not_required_is_shown_as_lost()
     assert {("i", "title"), ("em", "title")} <= page.attributes
 
 
+async def test_what_slow_members_missed_stands_at_their_group() -> None:
+    route = a_route("telemetry")
+    route.sinks[1].counts.missed.update(oldest=0, gone=0)
+    assert "missed" not in await shown(route)
+    route.sinks[1].counts.missed.update(oldest=1000, gone=1)
+    assert "group:/live/{device} 5 delivered, 1\u202f001 missed " in await shown(route)
+
+
 async def test_a_window_that_its_bytes_fill_says_so() -> None:
     route = a_route("telemetry")
     route.inflight_bytes = 60 << 20

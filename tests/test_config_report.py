@@ -64,6 +64,26 @@ def test_a_good_table_is_its_routes_and_warnings(tmp_path: Path) -> None:
     assert "kept for 90s" in render_text("routes.toml", table)
 
 
+def test_what_a_group_says_of_slow_members_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "routes.toml"
+    path.write_text(
+        """
+[ws]
+listen = "127.0.0.1:0"
+[[route]]
+name = "r"
+from = "ws:/a"
+to = ["group:/a", { address = "group:/b", slow = "drop_oldest" }]
+"""
+    )
+    table = load_table(path)
+    assert json.loads(render_json(table))["routes"][0]["to"] == [
+        {"address": "group:/a", "required": False, "slow": "disconnect"},
+        {"address": "group:/b", "required": False, "slow": "drop_oldest"},
+    ]
+    assert '\n           group:/b, slow = "drop_oldest"\n' in render_text("routes.toml", table)
+
+
 def test_each_route_is_a_block_with_an_address_a_line(tmp_path: Path) -> None:
     first, *_ = render_text("routes.toml", load(tmp_path)).split("\n\n")
     assert first.splitlines() == [

@@ -19,6 +19,7 @@ from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.errors import DropReason
 from routerd.log_lines import renderer
 from routerd.metrics import open_registry
+from routerd.receipt import SinkCounts
 from routerd.status import (
     ConnectionStatus,
     DaemonStatus,
@@ -81,7 +82,8 @@ async def test_the_page_has_every_metric_of_the_process() -> None:
 
 def busy_status() -> DaemonStatus:
     """A status with one of everything, so that every metric has a sample."""
-    route = RouteStatus("r", "mqtt:a", [SinkStatus("kafka:t", required=True)], mqtt_connected=True)
+    sink = SinkStatus("group:/a", required=False, counts=SinkCounts(missed={"oldest": 1}))
+    route = RouteStatus("r", "mqtt:a", [sink], mqtt_connected=True)
     return DaemonStatus(
         "1",
         [route],

@@ -12,6 +12,7 @@ from routerd.feed import Frame
 from routerd.groups import (
     AT_ONCE,
     FLUSH_BYTES,
+    FRAMES_PER_TURN,
     GROUP_BYTES,
     MEMBERS_PER_TURN,
     PAUSE,
@@ -27,10 +28,12 @@ class Recorder:
 
     def __init__(self, on_push: Callable[[], None] = lambda: None) -> None:
         self.pushes: list[bytes] = []
+        self.frames: list[Frame] = []
         self._on_push = on_push
 
     def push(self, data: bytes, frames: Sequence[Frame]) -> None:
         assert b"".join(frame.data for frame in frames) == data
+        self.frames += frames
         self.pushes.append(data)
         self._on_push()
 
@@ -276,6 +279,24 @@ async def test_a_flood_is_flushed_in_bounded_pieces() -> None:
         await groups.wait_flushed()
         assert member.heard == b"".join(frames) + b"L" * FLUSH_BYTES * 2
         assert max(map(len, member.pushes[:-1])) <= FLUSH_BYTES
+
+
+async def test_a_flush_of_many_small_frames_lets_others_run_more_often() -> None:
+    async with running() as groups:
+        order: list[str] = []
+        for _ in range(10):
+            groups.join(LIVE, Recorder(on_push=lambda: order.append("push")))
+
+        async def bystander() -> None:
+            while len(order) - order.count("turn") < 10:
+                order.append("turn")
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(FRAMES_PER_TURN // 2):
+                groups.publish(LIVE, b"x")
+            nursery.start_soon(bystander)
+        assert "push" * 5 not in "".join(order)
 
 
 async def test_what_waits_for_a_group_that_everybody_left_is_forgotten() -> None:

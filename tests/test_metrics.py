@@ -40,6 +40,7 @@ DESIGN = {
     "routerd_oldest_inflight_age_seconds": {"route"},
     "routerd_sink_messages_total": {"route", "sink", "outcome"},
     "routerd_sink_required": {"route", "sink"},
+    "routerd_ws_dropped_total": {"route", "sink", "reason"},
     "routerd_delivery_duration_seconds_bucket": {"route", "le"},
     "routerd_delivery_duration_seconds_count": {"route"},
     "routerd_delivery_duration_seconds_sum": {"route"},
@@ -73,10 +74,14 @@ def a_route(name: str = "telemetry") -> RouteStatus:
         "mqtt:sensors/{device}",
         [
             SinkStatus("kafka:telemetry", required=True, counts=SinkCounts(7, 1)),
-            SinkStatus("group:/live/{device}", required=False, counts=SinkCounts(5, 3)),
+            SinkStatus("group:/live/{device}", required=False, counts=_group_counts()),
         ],
         mqtt_connected=True,
     )
+
+
+def _group_counts() -> SinkCounts:
+    return SinkCounts(5, 3, missed={"oldest": 0})
 
 
 def a_listener() -> ListenerStatus:
@@ -195,6 +200,16 @@ async def test_two_sinks_with_one_address_are_one_series() -> None:
     assert value(samples, "routerd_sink_messages_total", **labels) == 9
     required = values(samples, "routerd_sink_required", "sink")
     assert required["kafka:telemetry"] == 1
+
+
+async def test_what_slow_members_missed_is_counted_by_reason() -> None:
+    route = a_route()
+    route.sinks[1].counts.missed["replaced"] = 3
+    twin = SinkCounts(missed={"replaced": 4})
+    route.sinks.append(SinkStatus(route.sinks[1].address, required=False, counts=twin))
+    samples = await scrape(a_status(route))
+    missed = values(samples, "routerd_ws_dropped_total", "reason")
+    assert missed == {"replaced": 7, "oldest": 0}
 
 
 @pytest.mark.parametrize("state", get_args(RouteState))

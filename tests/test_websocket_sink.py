@@ -6,10 +6,12 @@ from routerd import groups as groups_module
 from routerd.address import Pattern, parse_group_path, parse_mqtt_pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.sink import GroupSink
+from routerd.feed import Slow
 from routerd.groups import Groups
 from routerd.message import Message
 from routerd.receipt import Receipt, SinkCounts
 from routerd.scope import Scope
+from routerd.template import parse_template
 from tests.test_groups import Recorder, running
 
 DEVICES = parse_mqtt_pattern("sensors/{device}/{rest#}")
@@ -22,15 +24,20 @@ def open_sink(
     pattern: Pattern = DEVICES,
     codec: str = "raw",
     kind: str | None = None,
+    slow: Slow = "disconnect",
+    key: str = "",
 ) -> GroupSink:
     segments = parse_group_path(path)
-    scope = Scope([pattern], [reference for s in segments for reference in s.references])
+    template = parse_template(key)
+    scope = Scope([pattern], [ref for each in (*segments, template) for ref in each.references])
     return GroupSink(
         scope.compile_segments(segments),
         groups=groups,
         counts=SinkCounts(),
         codec=CODECS[codec],
         kind=kind,
+        slow=slow,
+        key=scope.compile_text(template) if key else None,
     )
 
 
@@ -119,6 +126,30 @@ async def test_a_template_that_fails_fails_its_message_only() -> None:
         assert outcome(receipt) == ["unroutable"]
         await groups.wait_flushed()
         assert member.heard == b'\x81\x0a{"id":"7"}'
+
+
+async def test_each_frame_says_its_feed_and_with_latest_its_key() -> None:
+    async with running() as groups:
+        sink, member = open_sink(groups, "/live", slow="latest", key="{device}"), Recorder()
+        groups.join(("live",), member)
+        assert outcome(await sink.accept([said("1", b"a"), said("2", b"b")])) == []
+        await groups.wait_flushed()
+        assert [(frame.data, frame.key) for frame in member.frames] == [
+            (b"\x81\x01a", "1"),
+            (b"\x81\x01b", "2"),
+        ]
+        first, second = (frame.feed for frame in member.frames)
+        assert first is second
+        assert first is not None
+        assert first.slow == "latest"
+
+
+async def test_a_message_without_its_key_fails_alone() -> None:
+    async with running() as groups:
+        sink, member = open_sink(groups, "/live", slow="latest", key="{@session}"), Recorder()
+        groups.join(("live",), member)
+        assert outcome(await sink.accept([said()])) == ["unroutable"]
+        assert groups.pending_bytes == 0
 
 
 async def test_more_than_can_wait_is_failed_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

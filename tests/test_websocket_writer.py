@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from routerd.connectors.websocket.frames import encode, encode_close
 from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.connectors.websocket.writer import Writer
+from routerd.feed import Feed, Frame, Slow
 
 PING = b"\x89\x00"
 CLOSE = encode_close(4408)
@@ -138,6 +139,80 @@ async def test_a_lone_frame_may_be_larger_than_the_bound() -> None:
         bench.writer.offer(frame)
         assert bench.slow == 0
         assert await bench.read(len(frame)) == frame
+
+
+async def test_a_ping_overtakes_what_waits() -> None:
+    async with open_bench() as bench:
+        size = bench.fill(b"f" * 1000)
+        bench.writer.offer(b"a" * 100)
+        bench.writer.write(PING)
+        everything = await bench.read(size + 100 + len(PING))
+        # One of those that filled it may have begun to be written, or not.
+        assert everything.endswith((PING + b"a" * 100, PING + b"f" * 1000 + b"a" * 100))
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "latest"])
+async def test_a_client_that_may_miss_messages_misses_them_and_stays(policy: Slow) -> None:
+    async with open_bench() as bench:
+        feed = Feed(policy)
+        frames = [
+            Frame(encode(b"%06d" % number + b"." * 994, is_text=True), feed, str(number % 7))
+            for number in range(5000)
+        ]
+        for frame in frames:
+            bench.writer.push(frame.data, (frame,))
+        assert bench.slow == 0
+        assert bench.writer.queued_bytes <= DEFAULTS.queue_bytes
+        everything = await bench.read_to_end()
+        heard, cut = divmod(len(everything), len(frames[0].data))
+        assert cut == 0
+        assert heard + sum(feed.missed.values()) == len(frames)
+        assert (everything[-1000:-994] == b"004999") is (policy != "drop_newest")
+
+
+async def test_what_waits_for_a_client_that_goes_is_counted_once() -> None:
+    async with open_bench() as bench:
+        feed = Feed("drop_oldest")
+        frames = [Frame(b"x" * 65536, feed)] * 20
+        sent = 0
+        for frame in frames:
+            bench.writer.push(frame.data, (frame,))
+            sent += not bench.writer.queued_bytes
+        bench.writer.close()
+        bench.writer.push(b"x" * 65536, frames[:1])
+        assert feed.missed["gone"] + feed.missed["oldest"] == len(frames) - sent + 1
+
+
+async def test_what_waits_for_a_client_that_is_cut_is_counted_once() -> None:
+    async with open_bench() as bench:
+        feed = Feed("disconnect")
+        frame = Frame(encode(b"x" * 1000, is_text=False), feed)
+        for _ in range(5000):
+            bench.writer.push(frame.data, (frame,))
+        assert bench.slow == 1
+        everything = await bench.read_to_end()
+        heard, cut = divmod(len(everything), len(frame.data))
+        assert cut == 0
+        assert feed.missed == {"disconnected": 5000 - heard, "gone": 0}
+
+
+async def test_a_client_over_its_number_of_messages_is_slow() -> None:
+    async with open_bench() as bench:
+        bench.fill()
+        for _ in range(DEFAULTS.queue_messages + 1):
+            bench.writer.offer(b"x")
+        assert bench.slow == 1
+
+
+@pytest.mark.slow
+async def test_a_client_that_may_miss_messages_may_take_its_time() -> None:
+    async with open_bench(Limits(send_timeout=0.01)) as bench:
+        frame = Frame(b"x" * 65536, Feed("latest"))
+        while not bench.writer.queued_bytes:
+            bench.writer.push(frame.data, (frame,))
+        await trio.sleep(0.1)
+        assert bench.slow == 0
+        assert (await bench.read_to_end()).endswith(b"x")
 
 
 @pytest.mark.slow

@@ -161,6 +161,7 @@ def _sink(sink: SinkStatus) -> Facts:
         "required": sink.required,
         "delivered": sink.counts.delivered,
         "failed": sink.counts.failed,
+        "missed": dict(sink.counts.missed),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from routerd.address import Pattern
-from routerd.checks import Session
+from routerd.checks import Session, Terms
 from routerd.problems import Problem
 from routerd.shape import Body, When
 from routerd.template import Reference, Template
@@ -75,12 +75,14 @@ class SinkModel:
         text: the address as written.
         spec: for the connector's `open_sink`.
         required: whether an acknowledgement waits for it.
+        terms: what it says of the places that it sends to.
     """
 
     text: str
     connection: str
     spec: object
     required: bool
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True)

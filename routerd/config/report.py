@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from routerd.config.models import RouteModel, Table
+from routerd.config.models import RouteModel, SinkModel, Table
 from routerd.findings import listed
 from routerd.problems import Problem
 from routerd.terminal import (
@@ -67,7 +67,7 @@ def render_problems_json(file: str, problems: Sequence[Problem]) -> str:
 
 def _route_lines(route: RouteModel, columns: int, paint: Paint) -> list[str]:
     rows = [("from", route.source_text)]
-    rows += [("" if place else "to", sink.text) for place, sink in enumerate(route.sinks)]
+    rows += [("" if place else "to", _sink_text(sink)) for place, sink in enumerate(route.sinks)]
     rows.append(("promise", route.promise))
     session = route.source.session
     if session is not None:
@@ -118,7 +118,7 @@ def _route_object(route: RouteModel) -> dict[str, object]:
         "name": route.name,
         "line": route.line,
         "from": route.source_text,
-        "to": [{"address": sink.text, "required": sink.required} for sink in route.sinks],
+        "to": [_sink_object(sink) for sink in route.sinks],
         "promise": route.promise,
         "guarantee": route.guarantee,
         "on_error": route.on_error,
@@ -126,6 +126,17 @@ def _route_object(route: RouteModel) -> dict[str, object]:
         and {"name": session.name, "broker": session.peer, "expiry_seconds": session.kept_for},
         "rests_on": list(route.source.rests_on),
     }
+
+
+def _sink_text(sink: SinkModel) -> str:
+    """Its address, and what it says beside that."""
+    terms = sink.terms
+    return sink.text if terms is None or terms.is_default else f"{sink.text}, {terms}"
+
+
+def _sink_object(sink: SinkModel) -> dict[str, object]:
+    terms = {} if sink.terms is None else {sink.terms.key: sink.terms.value}
+    return {"address": sink.text, "required": sink.required, **terms}
 
 
 def _objects(problems: Iterable[Problem]) -> list[dict[str, object]]:

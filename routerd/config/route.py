@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from routerd.checks import Endpoint, SinkFacts, SourceFacts, Weakness
+from routerd.config.agreements import Agreements
 from routerd.config.connections import Connections
 from routerd.config.endpoints import KEYS, checks_of, read_endpoints, report_twins
 from routerd.config.misplaced import Misplaced
@@ -23,6 +24,7 @@ HINTS: Mapping[str, str] = {
     "retained": f'{_IN_FROM}retained = "drop" }}',
     "session": f'{_IN_FROM}session = "ID" }}',
     "required": 'it belongs to the address: to = { address = "kafka:TOPIC", required = false }',
+    "slow": 'it belongs to the address: to = { address = "group:/PATH", slow = "latest" }',
     "filter": "it is called `when`: a table of references and values",
     "where": "it is called `when`: a table of references and values",
     "transform": "it is called `body`: a table of templates",
@@ -35,7 +37,9 @@ _DEAD_LETTER = "dead_letter"
 _OTHER: Mapping[OnError, str] = {"stop": "drop", "drop": "stop"}
 
 
-def read_route(route: Section, *, name: str, connections: Connections) -> RouteModel | None:
+def read_route(
+    route: Section, *, name: str, connections: Connections, agreements: Agreements
+) -> RouteModel | None:
     """A route; None when its `from` can't be used, and the findings say why."""
     misplaced = Misplaced(route)
     endpoints = read_endpoints(route, "from", connections)
@@ -50,6 +54,8 @@ def read_route(route: Section, *, name: str, connections: Connections) -> RouteM
         for template in facts.templates:
             references.add(template, endpoint.path, f"{quoted(endpoint.text)} of {route.label}")
     _warn_of_idle_keys(route, sinks)
+    _report_keyless(route, sinks)
+    agreements.check(sinks, route=route.label)
     inflight = route.integer("inflight", least=1, most=1_000_000, default=2000)
     inflight_bytes = route.size("inflight_bytes", least="1KiB", most="64GiB", default=64 << 20)
     destinations = route.integer("max_destinations", least=1, most=1_000_000, default=1000)
@@ -113,7 +119,7 @@ def _model(
             rests_on=source.rests_on if promise.is_at_least_once else (),
         ),
         sinks=tuple(
-            SinkModel(endpoint.text, endpoint.connection, facts.spec, facts.required)
+            SinkModel(endpoint.text, endpoint.connection, facts.spec, facts.required, facts.terms)
             for endpoint, facts in sinks
         ),
         key=shaping.key,
@@ -185,12 +191,23 @@ def _warn_of_idle_keys(route: Section, sinks: Sequence[tuple[Endpoint, SinkFacts
     """Says that `key` and `headers` mean nothing where no sink makes records."""
     if not sinks or any(facts.takes_records for _, facts in sinks):
         return
-    for key in ("key", "headers"):
+    is_keyed = any(facts.needs_key for _, facts in sinks)
+    for key in ("headers",) if is_keyed else ("key", "headers"):
         if key in route:
             route.warn(
                 key,
                 f"`{key}` of {route.label} is for Kafka's records, and no `to` of it is kafka:; "
                 "remove it",
+            )
+
+
+def _report_keyless(route: Section, sinks: Sequence[tuple[Endpoint, SinkFacts]]) -> None:
+    """Reports sinks that tell messages apart by a `key` that the route doesn't have."""
+    for endpoint, facts in sinks:
+        if facts.needs_key and "key" not in route and not route.has_misspelt("key", KEYS):
+            endpoint.problem(
+                f"{quoted(endpoint.text)} has {facts.needs_key}, which keeps the newest message of "
+                f'each key, and {route.label} has no `key`; add one, like key = "{{device}}"'
             )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from routerd.config.agreements import Agreements
 from routerd.config.connections import Connections
 from routerd.config.endpoints import KEYS
 from routerd.config.misplaced import Misplaced
@@ -19,11 +20,12 @@ def read_routes(root: Section, connections: Connections) -> tuple[RouteModel, ..
     models: list[RouteModel] = []
     names: dict[str, int] = {}
     sessions: dict[tuple[str, str], str] = {}
+    agreements = Agreements()
     for index, values in enumerate(_tables(root)):
         route = root.inner(values, "route", index, label=f"route number {index + 1}")
         route.hints = HINTS
         name = _read_name(route, names)
-        model = read_route(route, name=name, connections=connections)
+        model = read_route(route, name=name, connections=connections, agreements=agreements)
         if model is not None:
             _check_session(route, model, sessions)
             models.append(model)

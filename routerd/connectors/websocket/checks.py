@@ -15,6 +15,7 @@ from routerd.checks import (
     Endpoint,
     SinkFacts,
     SourceFacts,
+    Terms,
     Weakness,
     refuse_required,
     report_overlaps,
@@ -30,6 +31,7 @@ from routerd.connectors.websocket.settings import (
     ReplySinkSpec,
     WebSocketSourceSpec,
 )
+from routerd.feed import POLICIES, Slow
 from routerd.findings import Findings, KeyPath, did_you_mean, listed, quoted
 from routerd.section import Section
 from routerd.template import TemplateError
@@ -161,7 +163,10 @@ class WebSocketChecks:
         """A group: whoever is connected to the path that its templates come to; or the sender."""
         what = "a group" if endpoint.scheme == "group" else "an answer"
         refuse_required(endpoint, f"{what} is best effort")
-        endpoint.options.finish()
+        slow: Slow = "disconnect"
+        if endpoint.scheme == "group":
+            slow = endpoint.options.choice("slow", POLICIES, default=slow)
+        endpoint.options.finish(hints={"policy": 'it is called `slow`: slow = "latest"'})
         if endpoint.scheme == "reply":
             return _reply(endpoint, _codec_of(settings))
         if endpoint.scheme == "ws":
@@ -183,10 +188,12 @@ class WebSocketChecks:
         if not endpoint.insist(*segments):
             return None
         return SinkFacts(
-            GroupSinkSpec(split_fragment(endpoint.text)[0], segments, kind),
+            GroupSinkSpec(split_fragment(endpoint.text)[0], segments, kind, slow),
             required=False,
             templates=segments,
             needs_type=bool(codec and codec.has_types and kind is None),
+            needs_key='slow = "latest"' if slow == "latest" else "",
+            terms=Terms(group_pattern(segments), "group", "slow", slow, slow == "disconnect"),
         )
 
 

@@ -72,8 +72,15 @@ class WebSocketConnection(Connection):
         if name is not None:
             self._fixed_groups[group.address] = name
         render = route.scope.compile_segments(group.segments)
+        key = route.key if group.slow == "latest" else None
         return GroupSink(
-            render, groups=self.roster.groups, counts=counts, codec=self._codec, kind=group.type
+            render,
+            groups=self.roster.groups,
+            counts=counts,
+            codec=self._codec,
+            kind=group.type,
+            slow=group.slow,
+            key=None if key is None else route.scope.compile_text(key),
         )
 
     def serve(self) -> None:

@@ -82,6 +82,7 @@ class Outbox:
                 sent -= size
             elif sent:
                 self._rest = _Waiting(0, frame.data[sent:], frame.feed)
+                self.is_patient = frame.feed is not None and frame.feed.slow != "disconnect"
                 self.size = size - sent
                 sent = 0
             else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from routerd.address import Pattern
 from routerd.connectors.websocket.entry.settings import OPEN, EntrySettings
 from routerd.connectors.websocket.limits import DEFAULTS, Limits
+from routerd.feed import Slow
 from routerd.template import Template
 
 
@@ -52,11 +53,13 @@ class GroupSinkSpec:
         segments: one template for each segment of the path; a segment `{rest#}` stands for as
             many segments as it captured.
         type: what is sent is of this type; None: of the one that it came with.
+        slow: what becomes of members that don't keep up.
     """
 
     address: str
     segments: tuple[Template, ...]
     type: str | None = None
+    slow: Slow = "disconnect"
 
 
 @dataclass(frozen=True)
