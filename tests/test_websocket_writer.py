@@ -1,7 +1,8 @@
 """One client's writer, on a pair of sockets of which the far end reads when a test wants."""
 
+import fcntl
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,6 +16,7 @@ from routerd.feed import Feed, Frame, Slow
 
 PING = b"\x89\x00"
 CLOSE = encode_close(4408)
+_SIOCOUTQNSD = 0x894B
 MANY = 40 << 20
 """Bytes: more than a writer and all kernel buffers together take."""
 
@@ -38,6 +40,10 @@ class Bench:
     def _count_slow(self) -> None:
         self.slow += 1
         self.reported.set()
+
+    def unsent(self) -> int:
+        """Bytes that the kernel has and could not send yet."""
+        return int.from_bytes(fcntl.ioctl(self.near, _SIOCOUTQNSD, b"\0" * 4), "little")
 
     def fill(self, chunk: bytes = b"f" * 65536) -> int:
         """Pushes until a part of it had to be queued; gives how many bytes that were."""
@@ -72,9 +78,22 @@ class Bench:
         self.writer.close()
 
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a connection; the far one takes little at a time, the near one queues much."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        near = socket.create_connection(listener.getsockname())
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        return near, listener.accept()[0]
+
+
 @asynccontextmanager
-async def open_bench(limits: Limits = DEFAULTS) -> AsyncIterator[Bench]:
-    near, far = socket.socketpair()
+async def open_bench(
+    limits: Limits = DEFAULTS,
+    *,
+    pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
+) -> AsyncIterator[Bench]:
+    near, far = pair()
     near.setblocking(False)
     try:
         async with trio.open_nursery() as nursery:
@@ -202,6 +221,24 @@ async def test_a_client_over_its_number_of_messages_is_slow() -> None:
         for _ in range(DEFAULTS.queue_messages + 1):
             bench.writer.offer(b"x")
         assert bench.slow == 1
+
+
+@pytest.mark.parametrize(("policy", "is_short"), [("latest", True), ("disconnect", False)])
+async def test_the_kernel_queues_little_for_a_client_that_may_miss_messages(
+    policy: Slow, *, is_short: bool
+) -> None:
+    frame = Frame(b"x" * 8192, Feed(policy))
+    async with open_bench(pair=tcp_pair) as bench:
+        unsent = []
+        for _ in range(2):  # once it was slow, it isn't trusted with much
+            pushed = 0
+            while not bench.writer.queued_bytes:
+                bench.writer.push(frame.data, (frame,))
+                pushed += len(frame.data)
+            unsent.append(bench.unsent())
+            await bench.read(pushed)
+        assert unsent[0] > 200_000
+        assert (unsent[1] < 100_000) is is_short
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ from routerd.connectors.websocket.outbox import Outbox
 from routerd.feed import Frame
 
 _PIECES_AT_ONCE = 512
+_UNSENT_BYTES = 32 << 10
+"""That the kernel holds for a client that may miss messages, beside what is on the way to it."""
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the kernel throws away what is unsent
 
 
@@ -173,9 +175,20 @@ class Writer:
         self._is_direct = False
         if not outbox.add_rest(frames, sent):
             self._become_slow()
+        elif outbox.is_patient:
+            self._shorten_kernel_queue()
         if not self._is_draining:
             self._is_draining = True
             self._start_drain()
+
+    def _shorten_kernel_queue(self) -> None:
+        """Leaves to the kernel only a little that it can't send yet.
+
+        A client that was fast before it was slow has megabytes of buffer there, and what is in
+        it can't be dropped: old news, and a ping behind them.
+        """
+        with suppress(OSError):  # not TCP
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
     def _enqueue(self, frames: Sequence[Frame]) -> None:
         outbox = self._outbox
