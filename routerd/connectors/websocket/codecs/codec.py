@@ -1,6 +1,6 @@
 """What every wire format can do, and what their errors are called."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
 class Undecodable(Exception):
@@ -11,17 +11,10 @@ class BadType(Exception):
     """A text names no type of this codec; the message says what to write instead."""
 
 
-class Content(NamedTuple):
-    """What a frame says.
-
-    Attributes:
-        type: None where the codec knows none.
-        is_text: whether the payload was sent as text; None if the format doesn't say.
-    """
-
-    type: str | None
-    payload: bytes
-    is_text: bool | None
+Content = tuple[str | None, bytes, bool | None]
+"""What a frame says: its type, None where the codec knows none; its payload; and whether that was
+sent as text, None if the format doesn't say. One with names would take as long as all the rest.
+"""
 
 
 class Codec(Protocol):

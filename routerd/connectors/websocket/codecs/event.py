@@ -37,7 +37,7 @@ class EventCodec:
             found = _DECODE(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise Undecodable from None
-        return Content(found.event_id, found.payload.encode(), True)
+        return found.event_id, found.payload.encode(), True
 
     def encode(self, kind: str | None, payload: bytes, *, is_text: bool | None) -> bytes:
         """The payload must be UTF-8."""

@@ -27,7 +27,7 @@ class KratosCodec:
         """The server that it comes from takes no text frames."""
         if is_text or len(data) < _HEADER:
             raise Undecodable
-        return Content(str(int.from_bytes(data[:_HEADER], "little")), data[_HEADER:], None)
+        return str(int.from_bytes(data[:_HEADER], "little")), data[_HEADER:], None
 
     def encode(self, kind: str | None, payload: bytes, *, is_text: bool | None) -> bytes:
         """Any payload; the type must be a number."""

@@ -38,7 +38,7 @@ class KratosTextCodec:
             raise Undecodable from None
         if not 0 <= found.type <= _MOST:
             raise Undecodable
-        return Content(str(found.type), found.payload.encode(), True)
+        return str(found.type), found.payload.encode(), True
 
     def encode(self, kind: str | None, payload: bytes, *, is_text: bool | None) -> bytes:
         """The payload must be UTF-8, the type a number."""

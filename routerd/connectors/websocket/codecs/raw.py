@@ -15,7 +15,7 @@ class RawCodec:
 
     def decode(self, data: bytes, *, is_text: bool) -> Content:
         """Everything can be."""
-        return Content(None, data, is_text)
+        return None, data, is_text
 
     def encode(self, kind: str | None, payload: bytes, *, is_text: bool | None) -> bytes:
         """Text if it was, or if nobody knows and it is UTF-8."""
