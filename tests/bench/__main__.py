@@ -10,7 +10,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from tests.bench import fanout, latency, to_kafka
+from tests.bench import fanout, idle, inbound, latency, to_kafka
 from tests.bench.cases import FULL, QUICK, Case, Scale, Suite
 from tests.bench.figures import Row, Run
 from tests.bench.table import rows_as_text, targets_as_text
@@ -21,6 +21,8 @@ SUITES: dict[str, Suite] = {
     "kafka": to_kafka.real,
     "firehose": to_kafka.firehose,
     "fanout": fanout.suite,
+    "inbound": inbound.suite,
+    "idle": idle.suite,
     "latency": latency.suite,
 }
 _MOST_FILES = 20_000

@@ -100,7 +100,7 @@ def _run_mq_bridge(job: Job) -> Iterator[Child]:
         file = Path(folder) / "route.json"
         file.write_text(json.dumps(route))
         start = "import sys, mq_bridge; mq_bridge.Route.from_file(sys.argv[1]).run()"
-        command: list[str | Path] = [peers.python(), "-c", start, file]
+        command: list[str | Path] = [peers.python(peers.MQ_BRIDGE), "-c", start, file]
         child = Child(command, name="mq-bridge", folder=Path(folder))
         try:
             yield child

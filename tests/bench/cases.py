@@ -18,9 +18,11 @@ class Scale:
         runs: of each case; they are interleaved.
         messages: through a real broker.
         firehose: messages without a broker's limit.
-        deliveries: to the members of a group, with one broadcast at a time.
-        busy_deliveries: the same with many at a time.
+        deliveries: to the members of a group.
+        busy_deliveries: the same with many broadcasts at a time, where that is fast.
         steady: messages of the steady stream that latency is measured on.
+        shouts: messages of WebSocket clients that are only taken.
+        has_peers: whether WebSocket servers are measured beside their peers.
     """
 
     runs: int
@@ -29,6 +31,8 @@ class Scale:
     deliveries: int
     busy_deliveries: int
     steady: int
+    shouts: int
+    has_peers: bool
 
 
 FULL = Scale(
@@ -38,6 +42,8 @@ FULL = Scale(
     deliveries=300_000,
     busy_deliveries=2_000_000,
     steady=5_000,
+    shouts=1_000_000,
+    has_peers=True,
 )
 QUICK = Scale(
     runs=1,
@@ -46,6 +52,8 @@ QUICK = Scale(
     deliveries=20_000,
     busy_deliveries=100_000,
     steady=1_000,
+    shouts=50_000,
+    has_peers=False,
 )
 SIZE = 100
 """Bytes of a payload."""

@@ -43,7 +43,7 @@ class House:
         for descriptor, _ in ready:
             data = self.members[descriptor].recv(65_536)
             if not data:
-                raise ConnectionResetError("routerd closed a member's connection")
+                raise ConnectionResetError("the server closed a member's connection")
             within = self._within[descriptor]
             if not within and len(data) >= _STAMP_END:
                 self.took.append(time.monotonic_ns() - sockets.stamp(data))

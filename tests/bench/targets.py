@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.bench import fanout, latency, to_kafka
+from tests.bench import fanout, idle, inbound, latency, servers, to_kafka
 from tests.bench.cases import PEER, ROUTERD
 from tests.bench.figures import Row, RunFigure
 from tests.bench.to_kafka import MOCK, REAL
@@ -65,12 +65,14 @@ def _cpu(scenario: str) -> Callable[[Rows], float | None]:
     return lambda rows: rows.median(scenario, lambda run: run.cpu_us)
 
 
-def _of_peer(scenario: str, figure: RunFigure) -> Callable[[Rows], float | None]:
+def _of_peer(
+    scenario: str, figure: RunFigure, *, peer_name: str = PEER
+) -> Callable[[Rows], float | None]:
     """Our figure as a share of the peer's in the same run."""
 
     def share(rows: Rows) -> float | None:
         own = rows.median(scenario, figure)
-        peer = rows.median(scenario, figure, subject=PEER)
+        peer = rows.median(scenario, figure, subject=peer_name)
         return own / peer if own is not None and peer else None
 
     return share
@@ -80,6 +82,19 @@ def _over_bare(rows: Rows) -> float | None:
     own = rows.median(latency.TO_KAFKA, lambda run: run.p99_ms)
     bare = rows.median(latency.TO_KAFKA, lambda run: run.p99_ms, subject=latency.BARE)
     return own - bare if own is not None and bare is not None else None
+
+
+def _per_idle_client(rows: Rows) -> float | None:
+    few = rows.median(idle.scenario(idle.FEW), lambda run: run.resident_mb)
+    many = rows.median(idle.scenario(idle.MANY), lambda run: run.resident_mb)
+    if few is None or many is None:
+        return None
+    return (many - few) * 1000 / (idle.MANY - idle.FEW)
+
+
+def _of_nchan(scenario: str, least: float) -> "Target":
+    share = _of_peer(scenario, lambda run: run.rate, peer_name=servers.NCHAN)
+    return Target(f"{scenario}: at least {least:g} of nchan's", "{:.2f}", share, _at_least(least))
 
 
 def _at_least(limit: float) -> Callable[[float], bool]:
@@ -95,7 +110,9 @@ _QOS_1, _QOS_0 = to_kafka.scenario(1, MOCK), to_kafka.scenario(0, MOCK)
 _REAL_1 = to_kafka.scenario(1, REAL)
 _HOSE_1, _HOSE_0 = to_kafka.firehose_scenario(1), to_kafka.firehose_scenario(0)
 _SPARSE, _BUSY = fanout.scenario(1000, fanout.SPARSE), fanout.scenario(1000, fanout.BUSY)
-_LARGE = fanout.scenario(5000, fanout.SPARSE)
+_LARGE, _LARGE_BUSY = fanout.scenario(5000, fanout.SPARSE), fanout.scenario(5000, fanout.BUSY)
+_BUNCHED = inbound.scenario(100, inbound.BUNCHED)
+_SINGLE = inbound.scenario(100, inbound.SINGLE)
 
 TARGETS = [
     Target(
@@ -120,6 +137,29 @@ TARGETS = [
     Target(f"{_SPARSE}: at least 130,000/s", _PER_SECOND, _rate(_SPARSE), _at_least(130_000)),
     Target(f"{_BUSY}: at least 800,000/s", _PER_SECOND, _rate(_BUSY), _at_least(800_000)),
     Target(f"{_LARGE}: at least 115,000/s", _PER_SECOND, _rate(_LARGE), _at_least(115_000)),
+    _of_nchan(_SPARSE, 1),
+    _of_nchan(_BUSY, 2.5),
+    _of_nchan(_LARGE, 1),
+    _of_nchan(_LARGE_BUSY, 1),
+    Target(f"{_BUNCHED}: at least 500,000/s", _PER_SECOND, _rate(_BUNCHED), _at_least(500_000)),
+    Target(
+        f"{_SINGLE}: at least {servers.WEBSOCKETS}' rate",
+        "{:.2f}",
+        _of_peer(_SINGLE, lambda run: run.rate, peer_name=servers.WEBSOCKETS),
+        _at_least(1),
+    ),
+    Target(
+        f"{_SINGLE}: at most {servers.WEBSOCKETS}' CPU",
+        "{:.2f}",
+        _of_peer(_SINGLE, lambda run: run.cpu_us, peer_name=servers.WEBSOCKETS),
+        _at_most(1),
+    ),
+    Target(
+        f"each idle client beyond the first {idle.FEW}: at most 12 kB",
+        "{:.1f} kB",
+        _per_idle_client,
+        _at_most(12),
+    ),
     Target(
         f"{latency.TO_MEMBER}: p99 at most 2 ms",
         _MILLISECONDS,
