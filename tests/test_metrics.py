@@ -90,6 +90,7 @@ def a_listener() -> ListenerStatus:
     listener.connections["/chat/{room}"] = 4
     listener.closed["/chat/{room}", "slow"] = 3
     listener.refused["", "not_found"] = 5
+    listener.refused["", "connections"] = 1
     return listener
 
 
