@@ -227,7 +227,7 @@ async def test_a_message_of_32_mib_is_too_big_and_nobody_elses_business(
                 assert await client.read_close() == 1009
                 nursery.cancel_scope.cancel()
             await client.aclose()
-    assert routerd.child.resident_bytes - memory <= GROWTH_MOST
+    assert routerd.child.resident_bytes - memory <= 8 * MIB
     assert routerd.metric("routerd_ws_closed_total", reason="too_big") == 2
     assert {line["level"] for line in routerd.log} == {"info"}
 
