@@ -17,6 +17,11 @@ class Guest:
         self._came = trio.current_time()
         self.ended: list[tuple[Ending, float]] = []
 
+    ping_at = float("inf")
+
+    def start_ping(self) -> None:
+        raise AssertionError
+
     def heard_at(self) -> float:
         past = trio.current_time() - self._came
         return self._came + max((time for time in self._times if time <= past), default=0.0)

@@ -5,7 +5,7 @@ but `Cancelled`.
 """
 
 import logging
-import random
+from typing import TYPE_CHECKING
 
 import trio
 import trio_websocket
@@ -14,6 +14,7 @@ from wsproto.utilities import LocalProtocolError
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.handshake import Handshake, Refused, parse
 from routerd.connectors.websocket.intake import Intake
+from routerd.connectors.websocket.keepalive import next_ping
 from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.connectors.websocket.roster import Roster
@@ -21,6 +22,9 @@ from routerd.connectors.websocket.session import Session
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
 from routerd.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +47,11 @@ _GONE = (
 class Client:
     """One client of a listener."""
 
+    __slots__ = (
+        "_address", "_ending", "_is_hopeless", "_label", "_limits", "_reading", "_roster",
+        "_start_ping", "_stream", "_transport", "_was_in", "_whole", "_writer", "ping_at",
+    )  # fmt: skip
+
     def __init__(
         self, transport: trio.SocketStream, roster: Roster, *, address: str | None = None
     ) -> None:
@@ -57,6 +66,8 @@ class Client:
         self._label = ""
         self._was_in = False
         self._is_hopeless = False
+        self._start_ping: Callable[[], None] = _do_nothing
+        self.ping_at = float("inf")
 
     async def run(self) -> None:
         """Serves the client until either side ends it."""
@@ -103,6 +114,10 @@ class Client:
     def heard_at(self) -> float:
         """When it last said something; now, if it can't be heard."""
         return self._stream.heard_at
+
+    def start_ping(self) -> None:
+        """See `keepalive.Pinged`."""
+        self._start_ping()
 
     def cut(self) -> None:
         """Ends it now, whatever it is told or has told us meanwhile."""
@@ -175,9 +190,10 @@ class Client:
                 max_message_size=self._limits.max_message,
             )
             socket = await request.accept()
+            del request  # it would keep all of the handshake, as long as the client stays
             stream.offence = lambda: _offence(socket)
-            if self._limits.ping_every:
-                nursery.start_soon(self._keep_alive, socket, stream, name="websocket pings")
+            self._start_ping = lambda: nursery.start_soon(self._ping, socket, stream, name="ping")
+            self.ping_at = next_ping(self._limits.ping_every)
             with self._reading:
                 await self._read(socket, stream)
         finally:
@@ -204,22 +220,21 @@ class Client:
             else:
                 await stream.take((received, False))
 
-    async def _keep_alive(
-        self, socket: trio_websocket.WebSocketConnection, stream: ClientStream
-    ) -> None:
-        """Pings, and ends the client when it doesn't answer, as long as it could be heard."""
-        while True:
-            # Jitter, so that clients that came together are not pinged together.
-            await trio.sleep(self._limits.ping_every * random.uniform(0.75, 1.0))  # noqa: S311
-            asked_at = trio.current_time()
-            with trio.move_on_after(self._limits.pong_timeout) as patience:
-                try:
-                    await socket.ping()
-                except _GONE:
-                    return
-            if patience.cancelled_caught and stream.has_listened_since(asked_at):
-                self.end(Ending.PING_TIMEOUT, is_hopeless=True)
+    async def _ping(self, socket: trio_websocket.WebSocketConnection, stream: ClientStream) -> None:
+        """Ends the client when it doesn't answer, as long as it could be heard."""
+        asked_at = trio.current_time()
+        with trio.move_on_after(self._limits.pong_timeout) as patience:
+            try:
+                await socket.ping()
+            except _GONE:
                 return
+        if patience.cancelled_caught and stream.has_listened_since(asked_at):
+            self.end(Ending.PING_TIMEOUT, is_hopeless=True)
+        self.ping_at = next_ping(self._limits.ping_every)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _announce(event: SessionEvent, session: Session, place: Place) -> None:

@@ -13,6 +13,7 @@ from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.entry.policy import Policy
 from routerd.connectors.websocket.files import make_room
 from routerd.connectors.websocket.idle import end_idle
+from routerd.connectors.websocket.keepalive import keep_alive
 from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
 from routerd.connectors.websocket.reply import ReplySink
 from routerd.connectors.websocket.roster import Reading, Roster
@@ -141,6 +142,8 @@ async def _open(
         groups = connection.roster.groups
         clients.start_soon(groups.run, name="group flusher")  # noqa: ASYNC113 - nobody is in yet
         clients.start_soon(end_idle, connection.roster, name="websocket idle clients")
+        every = connection.roster.limits.ping_every
+        clients.start_soon(keep_alive, connection.roster.guests, every, name="websocket pings")
         clients.start_soon(partial(connection.keep_doors, listeners, clients=clients))
         yield connection
         await connection.dismiss()

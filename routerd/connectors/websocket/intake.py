@@ -5,7 +5,6 @@ them in one. What concerns the client before any route is asked belongs around t
 `Taker`, which may pass on to this one or take its place.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -40,6 +39,10 @@ class Taker(Protocol):
 class Intake:
     """The `Taker` of a client that wants no answers."""
 
+    __slots__ = (
+        "_on_bad_frames", "_place", "_reading", "_session", "_status", "_undecodable", "_waiting"
+    )  # fmt: skip
+
     def __init__(
         self,
         session: Session,
@@ -65,7 +68,7 @@ class Intake:
         self._status = status
         self._on_bad_frames = on_bad_frames
         self._undecodable = 0
-        self._waiting: deque[tuple[Inlet, list[Message]]] = deque()
+        self._waiting: list[tuple[Inlet, list[Message]]] = []  # few, and mostly none
 
     def take(self, said: Sequence[Said]) -> bool:
         """See `Taker.take`: gives each message to every route of the path that takes its type."""
@@ -86,7 +89,7 @@ class Intake:
                     await trio.lowlevel.checkpoint_if_cancelled()
                     inlet, messages = waiting[0]
                     if inlet.offer(messages):
-                        waiting.popleft()
+                        del waiting[0]
                     else:
                         await inlet.wait_for_room()
         finally:

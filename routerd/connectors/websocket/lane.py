@@ -7,7 +7,6 @@ counts characters instead of bytes, and fragments not at all. Knows no sockets.
 """
 
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from routerd.connectors.websocket.reasons import Ending
@@ -76,7 +75,7 @@ class Lane:
         self._is_through = False  # trio-websocket gets all from here on, and will end it
         self.breach: Ending | None = None
 
-    def feed(self, piece: bytes) -> Sequence[Run]:
+    def feed(self, piece: bytes) -> list[Run]:
         """What came with `piece`, in order; without what a limit forbids, and all after it."""
         if self._kept is not None:
             self._kept += piece
@@ -99,19 +98,19 @@ class Lane:
             runs += self._look_ahead(self._kept)
         return runs
 
-    def _look_ahead(self, kept: bytearray) -> Sequence[Run]:
+    def _look_ahead(self, kept: bytearray) -> list[Run]:
         """Passes on a text that isn't whole yet, if it shows already that it is none."""
         if kept[0] != _TEXT or len(kept) < _SHORTEST:
-            return ()
+            return []
         if self._text is None:
             start, _ = _read_length(kept, 0)
             if start >= len(kept):
-                return ()
+                return []
             self._text = _CutText(start=start)
         if self._text.is_utf8_so_far(kept):
-            return ()
+            return []
         self._kept, self._is_through = None, True
-        return (Passed(bytes(kept)),)
+        return [Passed(bytes(kept))]
 
     def _take_whole(self, data: bytes, at: int) -> tuple[list[Said], int]:
         """Takes messages until something else begins; gives where. Hot."""

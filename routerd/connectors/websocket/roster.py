@@ -11,6 +11,7 @@ from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.entry.policy import Policy
 from routerd.connectors.websocket.entry.settings import OPEN
 from routerd.connectors.websocket.gate import Gate
+from routerd.connectors.websocket.keepalive import Pinged
 from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.connectors.websocket.paths import Paths, Place
 from routerd.connectors.websocket.reasons import Ending
@@ -23,7 +24,7 @@ LONGEST_PAUSE = 0.01
 """Seconds between the goodbyes to two clients, at most."""
 
 
-class Guest(Protocol):
+class Guest(Pinged, Protocol):
     """A connected client, as the listener sees it."""
 
     def end(self, why: Ending, *, is_hopeless: bool = False) -> None:

@@ -5,7 +5,6 @@ goes through the `Lane`: messages that are taken out there go to the client's `T
 rest to trio-websocket. And closing it lets the last bytes arrive.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -40,6 +39,13 @@ class ClientStream(trio.abc.Stream):
         is_hopeless: whether closing throws away what the kernel could not send yet.
     """
 
+    __slots__ = (
+        "_all_taken", "_breach", "_closing", "_heard_at", "_is_held", "_is_reading", "_lane",
+        "_meter", "_on_offence", "_on_open", "_opened", "_passed_messages", "_pause", "_received",
+        "_request", "_resumed_at", "_runs", "_taker", "_transport", "_wait", "_writer",
+        "is_hopeless", "offence",
+    )  # fmt: skip
+
     def __init__(
         self,
         transport: trio.SocketStream,
@@ -62,19 +68,19 @@ class ClientStream(trio.abc.Stream):
         self._on_offence = on_offence
         self._lane = Lane(message_bytes=limits.max_message, fragments=limits.max_fragments)
         self._meter = Meter(limits, now=trio.current_time())
-        self._runs: deque[Run] = deque()  # read, and not yet on their way
+        self._runs: list[Run] = []  # read, and not yet on their way; the next one is the last
         self._breach: Ending | None = None
         self._pause = 0.0  # seconds that nothing shall be read, since too much was said
         self._is_held = False
         self._heard_at = self._resumed_at = trio.current_time()
         self._taker: Taker | None = None
         self._passed_messages = 0  # that trio-websocket has, and the taker hasn't
-        self._all_taken = trio.Event()
-        self._wait = trio.CancelScope()
+        self._all_taken: trio.Event | None = None
+        self._wait: trio.CancelScope | None = None
         self._received = b""
         self._request = b""
         self._on_open: Callable[[], None] = lambda: None
-        self._opened = trio.Event()
+        self._opened: trio.Event | None = trio.Event()  # None: it is
         self._is_reading = False
         self._closing: trio.Event | None = None
         self.offence: Callable[[], Ending | None] = lambda: None
@@ -112,14 +118,16 @@ class ClientStream(trio.abc.Stream):
         """A message that came out of trio-websocket. Nothing is read until it is taken."""
         await self._hand_over([said])
         self._passed_messages -= 1
-        if not self._passed_messages:
+        if not self._passed_messages and self._all_taken is not None:
             self._all_taken.set()
 
     def close_lane(self) -> None:
         """No message is taken from now on; what still comes is read for a close frame alone."""
         self._taker = None
-        self._all_taken.set()
-        self._wait.cancel()
+        if self._all_taken is not None:
+            self._all_taken.set()
+        if self._wait is not None:
+            self._wait.cancel()
 
     @property
     def is_held(self) -> bool:
@@ -148,7 +156,7 @@ class ClientStream(trio.abc.Stream):
             request, self._request = self._request, b""
             await trio.lowlevel.checkpoint()
             return request
-        if not self._opened.is_set():
+        if self._opened is not None:
             await self._opened.wait()
         while self._runs or self._breach is None:
             if self._passed_messages and self._taker:  # the lane must not overtake them
@@ -161,7 +169,7 @@ class ClientStream(trio.abc.Stream):
                 if not data:
                     return b""
                 self._split(data)
-            elif isinstance(run := self._runs.popleft(), Passed):
+            elif isinstance(run := self._runs.pop(), Passed):
                 self._passed_messages += run.is_last
                 await trio.lowlevel.checkpoint()
                 return run.data
@@ -174,8 +182,9 @@ class ClientStream(trio.abc.Stream):
         """Writes without waiting: the writer's bound, not the caller, is what limits a client."""
         await trio.lowlevel.checkpoint()
         self._writer.write(bytes(data))
-        if not self._opened.is_set():
+        if self._opened is not None:
             self._opened.set()
+            self._opened = None
             self._on_open()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -238,7 +247,7 @@ class ClientStream(trio.abc.Stream):
         )
         self._breach = meter.breach or self._lane.breach
         if meter.breach is None:
-            self._runs.extend(runs)
+            self._runs = runs[::-1]
 
     async def _receive(self) -> bytes:
         if self._received:
