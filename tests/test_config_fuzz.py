@@ -1,6 +1,7 @@
 """Whatever a file holds, it loads or is refused in sentences; nothing else is ever raised."""
 
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerd.config.load import load_table
+from routerd.connectors.websocket.limits import Limits
 from routerd.errors import ConfigError
 from routerd.problems import Problem
 
@@ -112,6 +114,22 @@ def test_any_value_of_any_key_of_a_route_loads_or_is_refused(route: dict[str, ob
     lines = "".join(f"{key} = {as_toml(value)}\n" for key, value in given_keys.items())
 
     assert_loads_or_is_refused(f"{CONNECTIONS}[[route]]\n{lines}")
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from([each.name for each in fields(Limits)]),
+        VALUES | st.sampled_from(["0s", "1ms", "1m", "1h", "0B", "1B", "1GiB"]),
+        max_size=6,
+    )
+)
+def test_any_value_of_any_limit_loads_or_is_refused(limits: dict[str, object]) -> None:
+    lines = "".join(f"{key} = {as_toml(value)}\n" for key, value in limits.items())
+    route = '[[route]]\nname = "r"\nfrom = "ws:/a"\nto = "group:/b"\n'
+
+    assert_loads_or_is_refused(f'[ws]\nlisten = "127.0.0.1:1"\n[ws.limits]\n{lines}{route}')
 
 
 @pytest.mark.slow
