@@ -33,6 +33,10 @@ def listener_families(listeners: list[ListenerStatus]) -> Iterable[Metric]:
         "routerd_ws_undecodable", "counter", "Frames that the listener's codec can't read.",
         summed(each.undecodable for each in listeners),
     )  # fmt: skip
+    yield _of_paths(
+        "routerd_ws_queued_bytes", "gauge", "What waits for clients that read too slowly.",
+        summed(each.count_queued() for each in listeners),
+    )  # fmt: skip
     members = Metric("routerd_group_members", "Members of a group.", "gauge")
     for group, count in summed(each.count_members() for each in listeners).items():
         add(members, count, group=group)

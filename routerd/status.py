@@ -184,6 +184,7 @@ class ListenerStatus:
         unmatched: path -> messages of a type that no route takes; every path is there.
         undecodable: path -> frames that the codec can't read; every path is there.
         count_members: group address without captures -> members now.
+        count_queued: path -> bytes that wait for clients that read too slowly; every path is there.
     """
 
     key: str
@@ -194,6 +195,7 @@ class ListenerStatus:
     unmatched: Counter[str] = field(default_factory=Counter)
     undecodable: Counter[str] = field(default_factory=Counter)
     count_members: Callable[[], dict[str, int]] = dict
+    count_queued: Callable[[], dict[str, int]] = dict
 
     def know(self, path: str) -> None:
         """The path can be connected to: it is counted, from 0 on."""

@@ -93,7 +93,9 @@ def busy_status() -> DaemonStatus:
 
 
 def busy_listener() -> ListenerStatus:
-    listener = ListenerStatus("ws", count_members=lambda: {"group:/a": 1})
+    listener = ListenerStatus(
+        "ws", count_members=lambda: {"group:/a": 1}, count_queued=lambda: {"/a": 1}
+    )
     listener.know("/a")
     listener.closed["/a", Ending.SLOW.word] = listener.refused["", Refusal.NOT_FOUND.word] = 1
     return listener

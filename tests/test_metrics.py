@@ -41,6 +41,7 @@ DESIGN = {
     "routerd_sink_messages_total": {"route", "sink", "outcome"},
     "routerd_sink_required": {"route", "sink"},
     "routerd_ws_dropped_total": {"route", "sink", "reason"},
+    "routerd_ws_queued_bytes": {"path"},
     "routerd_delivery_duration_seconds_bucket": {"route", "le"},
     "routerd_delivery_duration_seconds_count": {"route"},
     "routerd_delivery_duration_seconds_sum": {"route"},
@@ -85,7 +86,11 @@ def _group_counts() -> SinkCounts:
 
 
 def a_listener() -> ListenerStatus:
-    listener = ListenerStatus("ws", count_members=lambda: {"group:/live": 2})
+    listener = ListenerStatus(
+        "ws",
+        count_members=lambda: {"group:/live": 2},
+        count_queued=lambda: {"/chat/{room}": 1000},
+    )
     listener.know("/chat/{room}")
     listener.connections["/chat/{room}"] = 4
     listener.closed["/chat/{room}", "slow"] = 3

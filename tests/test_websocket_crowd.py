@@ -15,7 +15,8 @@ from tests.slow_crowd import FRAME_BYTES, KEYS, MEMBERS, SLEEPERS, Crowd, Messag
 pytestmark = pytest.mark.slow
 
 QUEUE = DEFAULTS.queue_messages
-BOUND = SLEEPERS * QUEUE * FRAME_BYTES
+BOUND = SLEEPERS * (QUEUE + 1) * FRAME_BYTES
+"""Of all queues together; one more each is half written."""
 MANY, MORE = 1200, 300
 """Messages: the first are more than a sleeper's queue and its kernel buffers take."""
 TABLE = """
@@ -80,6 +81,9 @@ def test_a_hundred_sleepers_cost_their_bound_and_miss_what_is_counted(
     full = resident(daemon)
     crowd.publish(MORE)
 
+    queued = daemon.metric("routerd_ws_queued_bytes", path="/sub")
+    assert queued <= (BOUND if policy != "latest" else SLEEPERS * (KEYS + 1) * FRAME_BYTES)
+    assert queued >= SLEEPERS * FRAME_BYTES
     assert full - before < BOUND
     assert resident(daemon) - full < BOUND / 4
     crowd.wake()
@@ -122,3 +126,4 @@ def test_a_hundred_sleepers_are_disconnected(open_crowd: Open) -> None:
     assert heard + dropped(daemon, "disconnected") <= (MANY + MORE) * SLEEPERS
     assert dropped(daemon, "disconnected") >= QUEUE * SLEEPERS
     assert dropped(daemon, "gone") == 0
+    assert daemon.metric("routerd_ws_queued_bytes", path="/sub") == 0

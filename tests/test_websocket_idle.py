@@ -12,6 +12,8 @@ from routerd.connectors.websocket.roster import Roster
 class Guest:
     """A client that says something at these times."""
 
+    queued_bytes = 0
+
     def __init__(self, *times: float) -> None:
         self._times = times
         self._came = trio.current_time()

@@ -119,6 +119,11 @@ class Client:
         """See `keepalive.Pinged`."""
         self._start_ping()
 
+    @property
+    def queued_bytes(self) -> int:
+        """How much waits because it reads too slowly."""
+        return self._writer.queued_bytes
+
     def cut(self) -> None:
         """Ends it now, whatever it is told or has told us meanwhile."""
         self._whole.cancel()

@@ -45,7 +45,10 @@ class WebSocketConnection(Connection):
         self._codec = CODECS[settings.codec]
         self._doors = trio.CancelScope()
         self.status = ListenerStatus(
-            settings.key, most=settings.limits.connections, count_members=self.count_members
+            settings.key,
+            most=settings.limits.connections,
+            count_members=self.count_members,
+            count_queued=self.count_queued,
         )
         self.roster = Roster(
             Reading(self._codec, settings.bad_frames),
@@ -107,6 +110,10 @@ class WebSocketConnection(Connection):
         """Group address without captures -> members now."""
         groups = self.roster.groups
         return {address: groups.count(name) for address, name in self._fixed_groups.items()}
+
+    def count_queued(self) -> dict[str, int]:
+        """Path -> bytes that wait for clients that read too slowly."""
+        return self.roster.count_queued()
 
     async def let_in(self, listener: trio.SocketListener, *, nursery: trio.Nursery) -> None:
         """Accepts clients once `serve` was called."""

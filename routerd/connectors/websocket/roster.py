@@ -36,6 +36,10 @@ class Guest(Pinged, Protocol):
     def heard_at(self) -> float:
         """When it last said something."""
 
+    @property
+    def queued_bytes(self) -> int:
+        """How much waits because it reads too slowly."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -106,6 +110,13 @@ class Roster:
         self.status.connections[place.label] -= 1
         self.groups.leave(group, member)
         return True
+
+    def count_queued(self) -> dict[str, int]:
+        """Path -> bytes that wait for its clients."""
+        queued = dict.fromkeys(self.status.connections, 0)
+        for guest, place in self._places.items():
+            queued[place.label] += guest.queued_bytes
+        return queued
 
     def forget(self, guest: Guest) -> None:
         """Its socket is closed. Harmless if it never entered."""
