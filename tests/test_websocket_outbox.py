@@ -65,6 +65,14 @@ def test_too_many_keys_drop_the_oldest_of_the_newest() -> None:
     assert feed.missed == {"replaced": 1, "oldest": 1, "disconnected": 0, "gone": 0}
 
 
+def test_a_newer_message_of_a_key_keeps_the_place_of_the_older_one() -> None:
+    outbox, feed = Outbox(), Feed("latest")
+    fill(outbox, feed, [b"a1", b"b1"])
+    fill(outbox, None, [b"answer"])
+    fill(outbox, feed, [b"c1", b"a2"])
+    assert waiting(outbox) == b"a2b1answerc1"
+
+
 def test_two_feeds_with_one_key_do_not_replace_each_other() -> None:
     outbox = Outbox()
     fill(outbox, Feed("latest"), [b"a1"])

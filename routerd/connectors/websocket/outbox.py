@@ -86,7 +86,7 @@ class Outbox:
                 self.size = size - sent
                 sent = 0
             else:
-                is_fine = self.add(frame) and is_fine
+                is_fine = self.add(frame)  # once too much, it stays too much
         return is_fine
 
     def add(self, frame: Frame) -> bool:
