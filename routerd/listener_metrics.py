@@ -37,6 +37,15 @@ def listener_families(listeners: list[ListenerStatus]) -> Iterable[Metric]:
         "routerd_ws_queued_bytes", "gauge", "What waits for clients that read too slowly.",
         summed(each.count_queued() for each in listeners),
     )  # fmt: skip
+    ends = Metric(
+        "routerd_tls_cert_not_after_timestamp_seconds",
+        "Until when the certificate in use is good.",
+        "gauge",
+    )
+    for each in listeners:
+        if each.certificate_ends is not None:
+            add(ends, each.certificate_ends, connection=each.key)
+    yield ends
     members = Metric("routerd_group_members", "Members of a group.", "gauge")
     for group, count in summed(each.count_members() for each in listeners).items():
         add(members, count, group=group)

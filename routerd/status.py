@@ -185,6 +185,7 @@ class ListenerStatus:
         undecodable: path -> frames that the codec can't read; every path is there.
         count_members: group address without captures -> members now.
         count_queued: path -> bytes that wait for clients that read too slowly; every path is there.
+        certificate_ends: until when its certificate is good, seconds since 1970; None: no TLS.
     """
 
     key: str
@@ -196,6 +197,7 @@ class ListenerStatus:
     undecodable: Counter[str] = field(default_factory=Counter)
     count_members: Callable[[], dict[str, int]] = dict
     count_queued: Callable[[], dict[str, int]] = dict
+    certificate_ends: float | None = None
 
     def know(self, path: str) -> None:
         """The path can be connected to: it is counted, from 0 on."""

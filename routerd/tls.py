@@ -60,7 +60,7 @@ class ClientTls:
                 context.load_cert_chain(self._cert, self._cert_key, password)
             except OSError as exc:  # ssl.SSLError is one
                 key = f" with key {self._cert_key}" if self._cert_key else ""
-                raise Rejected(f"can't use certificate {self._cert}{key}: {_why(exc)}") from exc
+                raise Rejected(f"can't use certificate {self._cert}{key}: {explain(exc)}") from exc
         return context
 
 
@@ -69,7 +69,7 @@ def _trusting(ca: Path | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca)
     except OSError as exc:
         raise Rejected(
-            f"can't use CA file {ca}: {_why(exc)}; name a file of CA certificates"
+            f"can't use CA file {ca}: {explain(exc)}; name a file of CA certificates"
         ) from exc
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # A renegotiation would make a write wait for a read, which a paused reader never does.
@@ -77,8 +77,10 @@ def _trusting(ca: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _why(exc: OSError) -> str:
+def explain(exc: OSError) -> str:
     """What OpenSSL means, for those cases in which it doesn't say so."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return exc.verify_message
     if not isinstance(exc, ssl.SSLError):
         return exc.strerror or str(exc)
     match exc.reason:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import struct
 from dataclasses import dataclass
 
@@ -90,8 +91,18 @@ class RawClient:
     """One connection. Reads give None at the end of it, whichever way it came."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
+        self.stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
+        self.socket = stream.socket
         self._received = b""
+
+    async def secure(self, tls: ssl.SSLContext) -> "RawClient":
+        """Completes TLS's handshake."""
+        assert isinstance(self.stream, trio.SocketStream)
+        self.stream = trio.SSLStream(
+            self.stream, tls, server_hostname="127.0.0.1", https_compatible=True
+        )
+        await self.stream.do_handshake()
+        return self
 
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
@@ -141,8 +152,8 @@ class RawClient:
 
     async def reset(self) -> None:
         """Goes without a word, and without a FIN."""
-        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.stream.socket.close()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
 
     async def aclose(self) -> None:
         await self.stream.aclose()

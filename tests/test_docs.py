@@ -93,6 +93,8 @@ def test_every_table_in_the_pages_loads_without_a_warning(
     shutil.copy(certs.ca, tmp_path / "ca.pem")
     shutil.copy(certs.client.cert, tmp_path / "client.pem")
     shutil.copy(certs.client.key, tmp_path / "client.key")
+    shutil.copy(certs.server.cert, tmp_path / "fullchain.pem")
+    shutil.copy(certs.server.key, tmp_path / "privkey.pem")
     (tmp_path / "mqtt").write_text("hunter2\n")
     (tmp_path / "mqtt").chmod(0o600)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))

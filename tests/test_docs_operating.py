@@ -97,6 +97,7 @@ def busy_listener() -> ListenerStatus:
         "ws", count_members=lambda: {"group:/a": 1}, count_queued=lambda: {"/a": 1}
     )
     listener.know("/a")
+    listener.certificate_ends = 0.0
     listener.closed["/a", Ending.SLOW.word] = listener.refused["", Refusal.NOT_FOUND.word] = 1
     return listener
 

@@ -48,6 +48,7 @@ class Place:
 
 
 _FILES = {"cert": "client.pem", "cert_key": "client.key"}
+"""Needed beside others; good for a server too."""
 
 PLACES = {
     "`[mqtt]`": Place(
@@ -89,7 +90,11 @@ PLACES = {
         f'{MQTT}[[route]]\nname = "r"\nfrom = "mqtt:a"\nto = {{ %s }}\n',
         glue=", ",
     ),
-    "`[ws]`": Place({"listen": 'listen = "127.0.0.1:0"'}, f"[ws]\n%s\n{KAFKA}{IN_ROOM}"),
+    "`[ws]`": Place(
+        {"listen": 'listen = "127.0.0.1:0"'},
+        f"[ws]\n%s\n{KAFKA}{IN_ROOM}",
+        beside={"cert_key": ("cert",), "cert_key_password": ("cert", "cert_key")},
+    ),
     "`[ws.limits]`": Place({}, f"{WS}[ws.limits]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
 }
 
@@ -175,6 +180,8 @@ def folder(tmp_path: Path, certs: Certs, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "ca.pem").write_bytes(certs.ca.read_bytes())
     (tmp_path / "client.pem").write_bytes(cert + key)
     (tmp_path / "client.key").write_bytes(key)
+    (tmp_path / "server.pem").write_bytes(cert + key)
+    (tmp_path / "server.key").write_bytes(key)
     (tmp_path / "secret").write_text("hunter2\n")
     monkeypatch.setenv("ROUTERD_DOCS", "hunter2")
     return tmp_path

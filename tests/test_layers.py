@@ -29,7 +29,7 @@ LAYERS = [
     ["groups", "shape", "supervise"],
     ["interfaces", "mailbox"],
     ["scope", "status"],
-    ["checks", "receipt"],
+    ["certificate", "checks", "receipt"],
     ["address", "section", "tls"],
     ["feed", "fields", "findings", "memory", "message", "secrets", "template", "terminal", "units"],
     ["errors", "unrest"],

@@ -57,6 +57,7 @@ DESIGN = {
     "routerd_ws_unmatched_total": {"path"},
     "routerd_ws_undecodable_total": {"path"},
     "routerd_group_members": {"group"},
+    "routerd_tls_cert_not_after_timestamp_seconds": {"connection"},
     "routerd_reload_last_successful": set(),
     "routerd_reload_last_success_timestamp_seconds": set(),
     "routerd_event_loop_lag_seconds_bucket": {"le"},
@@ -96,6 +97,7 @@ def a_listener() -> ListenerStatus:
     listener.closed["/chat/{room}", "slow"] = 3
     listener.refused["", "not_found"] = 5
     listener.refused["", "connections"] = 1
+    listener.certificate_ends = 2e9
     return listener
 
 

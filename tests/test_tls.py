@@ -13,20 +13,9 @@ from tests.rig.certs import Certs
 
 
 @pytest.fixture
-def locked_key(certs: Certs, tmp_path: Path) -> Path:
+def locked_key(certs: Certs) -> Path:
     """The client's key, encrypted with the password `open sesame`."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - trustme brings it
-
-    key = serialization.load_pem_private_key(certs.client.key.read_bytes(), password=None)
-    path = tmp_path / "locked.key"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"open sesame"),
-        )
-    )
-    return path
+    return certs.client.lock("open sesame")
 
 
 def test_trusts_the_system_without_a_ca() -> None:

@@ -1,5 +1,6 @@
 """A WebSocket listener with one route, for tests: what a client says, its room hears."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from routerd.address import Pattern, group_pattern, parse_group_path, parse_path_pattern
+from routerd.certificate import CertificateFiles
 from routerd.connectors.websocket.connector import WebSocketConnection, WebSocketConnector
 from routerd.connectors.websocket.entry.settings import OPEN, EntrySettings
 from routerd.connectors.websocket.limits import Limits
@@ -24,6 +26,7 @@ from routerd.status import DaemonStatus, ListenerStatus, RouteStatus
 from routerd.template import Template
 from tests.fakes import fake_status
 from tests.raw_websocket import RawClient, connect
+from tests.rig.certs import Certs
 
 if TYPE_CHECKING:
     from routerd.message import Message
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 Kinds = str | None | tuple[str | None, ...]
 ROOMY = Limits(connections_per_address=100_000, handshake_rate=100_000)
 """All clients of a test come from one address."""
+TLS: Certs | None = None
+"""Set: houses have a listener with this certificate, and their clients trust it."""
 SETTINGS = ListenerSettings("ws", "127.0.0.1", 0, limits=ROOMY)
 
 
@@ -50,6 +55,7 @@ class House:
     status: DaemonStatus
     nursery: trio.Nursery
     clients: list[RawClient] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     @property
     def counts(self) -> ListenerStatus:
@@ -96,7 +102,7 @@ class House:
         """A connection without a handshake yet; closed with the house at the latest."""
         client = await connect(self.port)
         self.clients.append(client)
-        return client
+        return client if self.tls is None else await client.secure(self.tls)
 
 
 def context_of(
@@ -173,10 +179,15 @@ async def open_house(
     status = DaemonStatus("test")
     connector = WebSocketConnector()
     listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames, limits=limits, entry=entry)
+    tls = None
+    if TLS is not None:
+        files = CertificateFiles(TLS.server.cert, TLS.server.key)
+        listener = replace(listener, certificate=files)
+        tls = ssl.create_default_context(cafile=TLS.ca)
     async with trio.open_nursery() as nursery:
         async with connector.open(listener, total_inflight=0, status=status) as connection:
             port = int(status.listening["ws"].rpartition(":")[2])
-            house = House(port, connection, status, nursery)
+            house = House(port, connection, status, nursery, tls=tls)
             house.add_room("/echo")
             house.add_room("/echo/{room}")
             connection.serve()
@@ -184,5 +195,5 @@ async def open_house(
                 yield house
             finally:
                 for client in house.clients:
-                    client.stream.socket.close()
+                    client.socket.close()
         nursery.cancel_scope.cancel()

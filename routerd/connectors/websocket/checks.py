@@ -20,6 +20,7 @@ from routerd.checks import (
     refuse_required,
     report_overlaps,
 )
+from routerd.connectors.websocket.certificate_keys import CERTIFICATE_KEYS, read_certificate
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import BadType, Codec
 from routerd.connectors.websocket.entry import checks as entry
@@ -44,11 +45,15 @@ HINTS = {
     "bind": _LISTEN,
     "address": _LISTEN,
     "url": _LISTEN,
+    "key": "it is called `cert_key`",
+    "certificate": "it is called `cert`",
+    "tls": "a listener with `cert` speaks TLS; remove it",
+    "ca": "clients are not asked for certificates; remove it",
     **dict.fromkeys(("limit", "max_message", "ping", "ping_every"), _LIMITS),
     "path": 'paths stand in the routes: from = "ws:/PATH"',
     **entry.HINTS,
 }
-_LATER = ("types", "type", "auth", "policy", "cert", "cert_key")
+_LATER = ("types", "type", "auth", "policy")
 METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
 _NO_MEMORY = Weakness(
     "WebSocket",
@@ -61,7 +66,10 @@ class WebSocketChecks:
 
     connector = "websocket"
     table = "ws"
-    keys = ("listen", "codec", "bad_frames", "goodbye_spread", "limits", "paths", *entry.KEYS)
+    keys = (
+        "listen", "codec", "bad_frames", "goodbye_spread", "limits", "paths", *entry.KEYS,
+        *CERTIFICATE_KEYS,
+    )  # fmt: skip
     main_key = 'listen = "127.0.0.1:8800"'
 
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
@@ -76,6 +84,7 @@ class WebSocketChecks:
         spread = section.duration("goodbye_spread", least="0s", most="5m", default=2.0)
         limits = read_limits(section, key)
         who = entry.read_entry(section)
+        certificate = read_certificate(section)
         section.finish()
         if not host:
             return None
@@ -88,6 +97,7 @@ class WebSocketChecks:
             goodbye_spread=spread,
             limits=limits,
             entry=who,
+            certificate=certificate,
         )
 
     def listens_on(self, settings: object) -> tuple[str, int]:

@@ -18,6 +18,7 @@ from routerd.connectors.websocket.keepalive import next_ping
 from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.connectors.websocket.roster import Roster
+from routerd.connectors.websocket.secure import SecureTransport
 from routerd.connectors.websocket.session import Session
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
@@ -49,17 +50,23 @@ class Client:
 
     __slots__ = (
         "_address", "_ending", "_is_hopeless", "_label", "_limits", "_reading", "_roster",
-        "_start_ping", "_stream", "_transport", "_was_in", "_whole", "_writer", "ping_at",
+        "_secure", "_start_ping", "_stream", "_transport", "_was_in", "_whole", "_writer",
+        "ping_at",
     )  # fmt: skip
 
     def __init__(
-        self, transport: trio.SocketStream, roster: Roster, *, address: str | None = None
+        self,
+        transport: trio.SocketStream | SecureTransport,
+        roster: Roster,
+        *,
+        address: str | None = None,
     ) -> None:
         """One that has entered by the roster's gate, coming from `address`."""
         self._roster = roster
         self._limits = roster.limits
         self._address = address
         self._transport = transport
+        self._secure = transport if isinstance(transport, SecureTransport) else None
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._ending: Ending | None = None
@@ -80,6 +87,7 @@ class Client:
                     start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
                     on_slow=lambda: self.end(Ending.SLOW, is_hopeless=True),
                     limits=self._limits,
+                    pipe=self._secure,
                 )
                 self._stream = stream = ClientStream(
                     self._transport, writer, limits=self._limits, on_offence=self._note_end
@@ -156,6 +164,8 @@ class Client:
         Nobody learns more of an unknown path than 404.
         """
         with trio.move_on_after(self._limits.handshake_timeout):
+            if self._secure is not None:
+                await self._secure.shake_hands()
             asked = parse(await stream.read_head())
             place = self._roster.paths.find(asked.segments)
             if place is None:
@@ -172,7 +182,7 @@ class Client:
         """What follows an acceptable request: the client is a member of its group meanwhile."""
         roster, writer = self._roster, self._writer
         session = Session(
-            asked, peer=_peer(self._transport), codec=roster.reading.codec, send=writer.offer
+            asked, peer=_peer(self._transport.socket), codec=roster.reading.codec, send=writer.offer
         )
 
         def enter() -> None:
@@ -249,10 +259,10 @@ def _announce(event: SessionEvent, session: Session, place: Place) -> None:
         inlet.announce(Message(session.path, payload, is_text=True, origin=session, type=event))
 
 
-def _peer(transport: trio.SocketStream) -> str:
+def _peer(socket: trio.socket.SocketType) -> str:
     """Where a client came from; empty if it is gone already."""
     try:
-        host, port, *_ = transport.socket.getpeername()
+        host, port, *_ = socket.getpeername()
     except OSError:
         return ""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -12,6 +12,7 @@ from routerd.address import group_pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.entry.policy import Policy
 from routerd.connectors.websocket.files import make_room
+from routerd.connectors.websocket.identity import Identity, open_identity
 from routerd.connectors.websocket.idle import end_idle
 from routerd.connectors.websocket.keepalive import keep_alive
 from routerd.connectors.websocket.listener import bind, describe, let_in, send_home
@@ -20,7 +21,7 @@ from routerd.connectors.websocket.roster import Reading, Roster
 from routerd.connectors.websocket.settings import ReplySinkSpec
 from routerd.connectors.websocket.sink import GroupSink
 from routerd.connectors.websocket.source import Inlet, WebSocketSource
-from routerd.interfaces import Connection
+from routerd.interfaces import Connection, Reloaded
 from routerd.status import ConnectionStatus, ListenerStatus
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class WebSocketConnection(Connection):
 
     def __init__(self, settings: ListenerSettings) -> None:
         self._settings = settings
+        self._identity: Identity | None = None
         self._codec = CODECS[settings.codec]
         self._doors = trio.CancelScope()
         self.status = ListenerStatus(
@@ -87,6 +89,19 @@ class WebSocketConnection(Connection):
             key=None if key is None else route.scope.compile_text(key),
         )
 
+    async def open(self) -> None:
+        """Loads the certificate, if there is one.
+
+        Raises:
+            Rejected: it is not what it was when the table was checked.
+        """
+        if self._settings.certificate is not None:
+            self._identity = await open_identity(self._settings.certificate, self.status)
+
+    async def reload(self) -> Reloaded:
+        """The certificate; whoever is in keeps the one that greeted it."""
+        return await self._identity.reload() if self._identity else Reloaded()
+
     def serve(self) -> None:
         """Lets clients in, who wait in the backlog until every route has been opened."""
         self._serving.set()
@@ -118,7 +133,7 @@ class WebSocketConnection(Connection):
     async def let_in(self, listener: trio.SocketListener, *, nursery: trio.Nursery) -> None:
         """Accepts clients once `serve` was called."""
         await self._serving.wait()
-        await let_in(listener, self.roster, nursery=nursery)
+        await let_in(listener, self.roster, identity=self._identity, nursery=nursery)
 
 
 class WebSocketConnector:
@@ -139,9 +154,10 @@ class WebSocketConnector:
 async def _open(
     settings: ListenerSettings, status: DaemonStatus
 ) -> AsyncIterator[WebSocketConnection]:
+    connection = WebSocketConnection(settings)
+    await connection.open()
     listeners = await bind(settings)
     make_room(sum(each.most for each in status.listeners) + settings.limits.connections)
-    connection = WebSocketConnection(settings)
     address = status.listening[settings.key] = describe(listeners[0])
     status.connections.append(ConnectionStatus(settings.key, address))
     status.listeners.append(connection.status)

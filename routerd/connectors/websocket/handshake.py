@@ -19,6 +19,7 @@ from routerd.connectors.websocket.reasons import Refusal
 HEAD_BYTES = 8 << 10
 """Most bytes of a request's head."""
 
+_TLS_HANDSHAKE = b"\x16\x03"
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -100,8 +101,10 @@ def find_end(received: bytes) -> int:
     """Where the head of a request ends in what was received so far; -1 if it hasn't yet.
 
     Raises:
-        Refused: it is too long, or its lines end in a bare line feed.
+        Refused: it is too long, its lines end in a bare line feed, or it is TLS.
     """
+    if received.startswith(_TLS_HANDSHAKE):
+        raise Refused(Refusal.UNEXPECTED_TLS)
     end = received.find(b"\r\n\r\n")
     if end > HEAD_BYTES or (end < 0 and len(received) >= HEAD_BYTES):
         raise Refused(Refusal.TOO_LONG)

@@ -9,6 +9,7 @@ import logging
 import trio
 
 from routerd.connectors.websocket.client import Client
+from routerd.connectors.websocket.identity import Identity
 from routerd.connectors.websocket.porter import Porter
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.roster import Roster
@@ -53,10 +54,23 @@ def describe(listener: trio.SocketListener) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio.Nursery) -> None:
-    """Starts a task in `nursery` for each client that connects, until cancelled."""
+async def let_in(
+    listener: trio.SocketListener,
+    roster: Roster,
+    *,
+    identity: Identity | None = None,
+    nursery: trio.Nursery,
+) -> None:
+    """Starts a task in `nursery` for each client that connects, until cancelled.
+
+    Args:
+        listener: which others may listen at, too.
+        roster: which they enter.
+        identity: whose certificate greets them at that time; None: plain TCP.
+        nursery: outlives this.
+    """
     told_at = float("-inf")
-    porter = Porter()
+    porter = Porter(is_mute=identity is not None)
     while True:
         try:
             transport = await listener.accept()
@@ -70,7 +84,8 @@ async def let_in(listener: trio.SocketListener, roster: Roster, *, nursery: trio
         address = _address_of(transport)
         refusal = roster.gate.enter(address)
         if refusal is None:
-            client = Client(transport, roster, address=address)
+            greeted = identity.greet(transport) if identity else transport
+            client = Client(greeted, roster, address=address)
             nursery.start_soon(client.run, name="websocket client")
         else:
             roster.status.refused["", refusal.word] += 1

@@ -11,6 +11,9 @@ from http import HTTPStatus
 class Refusal(Enum):
     """Why a handshake is answered with something else than 101."""
 
+    TLS_FAILED = "tls_failed", HTTPStatus.BAD_REQUEST  # told by TLS itself, as an alert
+    NOT_TLS = "not_tls", HTTPStatus.BAD_REQUEST
+    UNEXPECTED_TLS = "unexpected_tls", HTTPStatus.BAD_REQUEST
     BAD_REQUEST = "bad_request", HTTPStatus.BAD_REQUEST
     TOO_LONG = "too_long", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     BAD_METHOD = "bad_method", HTTPStatus.METHOD_NOT_ALLOWED

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from routerd.address import Pattern
+from routerd.certificate import CertificateFiles
 from routerd.connectors.websocket.entry.settings import OPEN, EntrySettings
 from routerd.connectors.websocket.limits import DEFAULTS, Limits
 from routerd.feed import Slow
@@ -21,6 +22,7 @@ class ListenerSettings:
         goodbye_spread: seconds over which clients are sent home when routerd stops.
         entry: who may come in.
         limits: what its clients may take.
+        certificate: that it shows; None: it speaks no TLS.
     """
 
     key: str
@@ -31,6 +33,7 @@ class ListenerSettings:
     goodbye_spread: float = 2.0
     entry: EntrySettings = OPEN
     limits: Limits = DEFAULTS
+    certificate: CertificateFiles | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from routerd.connectors.websocket.lane import Lane, Passed, Run, Said
 from routerd.connectors.websocket.limits import Limits
 from routerd.connectors.websocket.meter import Meter
 from routerd.connectors.websocket.reasons import Ending
+from routerd.connectors.websocket.secure import SecureTransport
 from routerd.connectors.websocket.writer import Writer
 
 LINGER = 1.0
@@ -48,7 +49,7 @@ class ClientStream(trio.abc.Stream):
 
     def __init__(
         self,
-        transport: trio.SocketStream,
+        transport: trio.SocketStream | SecureTransport,
         writer: Writer,
         *,
         limits: Limits,

@@ -1,7 +1,7 @@
 """The one writer of a client: protocol frames and broadcasts in one order, never mixed up.
 
 A write goes straight to the socket; only what that doesn't take waits in an `outbox`, and is
-written by a task that lives as long as something waits. For plain TCP.
+written by a task that lives as long as something waits. Plain TCP and TLS differ in the pipe.
 """
 
 import os
@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
+from typing import Protocol
 
 import trio
 
@@ -24,6 +26,36 @@ _UNSENT_BYTES = 32 << 10
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the kernel throws away what is unsent
 
 
+class Pipe(Protocol):
+    """Where a writer's bytes go; never blocks."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the kernel has not got all that was taken. The next write goes on with that."""
+
+    def write(self, data: bytes, /) -> int:
+        """How much of `data` it has taken.
+
+        Raises:
+            BlockingIOError: nothing; it can be tried again when the socket is writable.
+            OSError: the client is gone.
+        """
+
+    def write_pieces(self, pieces: Sequence[bytes], /) -> int:
+        """As `write`, of all of them together."""
+
+
+class PlainPipe:
+    """A TCP socket, as it is."""
+
+    __slots__ = ("write", "write_pieces")
+    is_behind = False
+
+    def __init__(self, fd: int) -> None:
+        self.write: Callable[[bytes], int] = partial(os.write, fd)
+        self.write_pieces: Callable[[Sequence[bytes]], int] = partial(os.writev, fd)
+
+
 class _State(Enum):
     OPEN = auto()
     SLOW = auto()  # only a close frame may follow
@@ -35,8 +67,8 @@ class Writer:
     """Writes to one client; an `interfaces.Member`. Owns its socket's writing side and its end."""
 
     __slots__ = (
-        "_drained", "_fd", "_is_direct", "_is_draining", "_limits", "_on_slow", "_outbox",
-        "_socket", "_start_drain", "_state",
+        "_drained", "_is_direct", "_is_draining", "_limits", "_may_lag", "_on_slow", "_outbox",
+        "_pipe", "_socket", "_start_drain", "_state", "_write",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +77,7 @@ class Writer:
         *,
         start_drain: Callable[[], None],
         on_slow: Callable[[], None],
+        pipe: Pipe | None = None,
         limits: Limits = DEFAULTS,
     ) -> None:
         """Takes over the writing side of `sock`.
@@ -53,10 +86,13 @@ class Writer:
             sock: which nobody else writes to or closes.
             start_drain: starts `drain` as a task.
             on_slow: called when the client takes too little; it shall be closed with 4408.
+            pipe: what leads to the socket; None: nothing between.
             limits: on how much waits for it, and for how long.
         """
         self._socket = sock
-        self._fd = sock.fileno()
+        self._pipe: Pipe = pipe or PlainPipe(sock.fileno())
+        self._may_lag = pipe is not None
+        self._write = self._pipe.write  # once per broadcast and member: it shows
         self._start_drain = start_drain
         self._on_slow = on_slow
         self._limits = limits
@@ -75,6 +111,10 @@ class Writer:
     def queued_bytes(self) -> int:
         """How much waits because the client takes it too slowly."""
         return self._outbox.size if self._outbox else 0
+
+    def _has_more(self) -> bool:
+        """Whether something is to be written before the socket may be closed."""
+        return bool(self._outbox) or self._pipe.is_behind
 
     def push(self, data: bytes, frames: Sequence[Frame]) -> None:
         """Writes broadcast frames after all that was written before. Never blocks or raises.
@@ -103,7 +143,7 @@ class Writer:
         if self._state is _State.OPEN or (self._state is _State.SLOW and is_close):
             if is_close:
                 self._enter(_State.SEALED)
-            if not self._outbox:
+            if self._outbox is None:
                 self._send(data, (Frame(data),))
             elif is_close:
                 self._outbox.add_last(data)
@@ -114,7 +154,7 @@ class Writer:
 
     async def wait_drained(self) -> None:
         """Returns when nothing is queued, or the client is gone."""
-        while self._outbox:
+        while self._has_more():
             if self._drained is None:
                 self._drained = trio.Event()
             await self._drained.wait()
@@ -122,7 +162,7 @@ class Writer:
     async def drain(self) -> None:
         """Writes what is queued, and returns when nothing is. A slow client is reported."""
         try:
-            while outbox := self._outbox:
+            while self._has_more() and (outbox := self._outbox) is not None:
                 with trio.move_on_after(self._limits.send_timeout) as patience:
                     await trio.lowlevel.wait_writable(self._socket)
                 if not patience.cancelled_caught:
@@ -147,7 +187,7 @@ class Writer:
         """
         if last_words and self._is_direct:
             with suppress(OSError):
-                os.write(self._fd, last_words)
+                self._write(last_words)
         self._lose()
         if reset:
             with suppress(OSError):
@@ -156,14 +196,14 @@ class Writer:
 
     def _send(self, data: bytes, frames: Sequence[Frame]) -> None:
         try:
-            sent = os.write(self._fd, data)
+            sent = self._write(data)
         except BlockingIOError:
             sent = 0
         except OSError:
             self._lose()
             self._miss(frames)
             return
-        if sent < len(data):
+        if sent < len(data) or (self._may_lag and self._pipe.is_behind):
             self._begin_queue(frames, sent)
 
     def _begin_queue(self, frames: Sequence[Frame], sent: int) -> None:
@@ -205,7 +245,7 @@ class Writer:
         if outbox is None:
             return
         try:
-            sent = os.writev(self._fd, outbox.peek(_PIECES_AT_ONCE))
+            sent = self._pipe.write_pieces(outbox.peek(_PIECES_AT_ONCE))
         except BlockingIOError:
             return
         outbox.sent(sent)
@@ -228,7 +268,7 @@ class Writer:
     def _lose(self) -> None:
         """Writes nothing any more: another connection may get this file descriptor."""
         self._enter(_State.GONE)
-        self._fd = -1
+        self._pipe, self._write = _GONE, _GONE.write
         if self._outbox is not None:
             self._outbox.drop_all("gone")
         self._tell_drained()
@@ -242,3 +282,18 @@ class Writer:
         if self._state is not _State.GONE:
             self._state = state
         self._is_direct = self._state is _State.OPEN and self._outbox is None
+
+
+class _Nowhere:
+    """The pipe of a client that is gone: its file descriptor may be another one's by now."""
+
+    is_behind = False
+
+    def write(self, data: bytes, /) -> int:
+        raise BrokenPipeError
+
+    def write_pieces(self, pieces: Sequence[bytes], /) -> int:
+        raise BrokenPipeError
+
+
+_GONE = _Nowhere()
