@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from routerd.connectors.websocket.files import SPARE, make_room
+from routerd.connectors.websocket.files import SPARE, is_spare, make_room
 
 FEW = 512
 
@@ -40,3 +40,14 @@ def test_too_few_are_told_of(most: int, caplog: pytest.LogCaptureFixture) -> Non
     assert allowed() == most
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert f"connections={most} files={most}" in caplog.text
+
+
+def test_the_highest_are_kept_for_others() -> None:
+    assert not is_spare(FEW - SPARE - 1)
+    assert is_spare(FEW - SPARE)
+
+
+def test_of_very_few_half_are_kept(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SPARE, most))
+    assert not is_spare(SPARE // 2 - 1)
+    assert is_spare(SPARE // 2)

@@ -1,7 +1,9 @@
 """A real routerd that everybody attacks at once, and ten good clients who notice nothing."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 import trio
@@ -97,3 +99,26 @@ async def test_ten_good_clients_notice_nothing_of_a_siege(
     assert routerd.metric("routerd_route_restarts_total") == 0
     # What the kernel had of a flood is still read.
     await trio.to_thread.run_sync(wait_deserted, routerd)
+
+
+async def test_clients_leave_file_descriptors_for_the_rest_of_routerd(
+    start_routerd: Callable[..., Routerd],
+) -> None:
+    start = partial(start_routerd, TABLE, prefix=["prlimit", "--nofile=256"])
+    routerd = await trio.to_thread.run_sync(start)
+    door = Outside(routerd)
+    clients = [await door.dial() for _ in range(300)]
+    answers: Counter[int | None] = Counter()
+    with trio.fail_after(10):
+        for client in clients:
+            with suppress(trio.BrokenResourceError):
+                await client.send(request("/echo/room"))
+            answers[(await client.read_answer())[0]] += 1
+    assert answers[101] > 100
+    assert answers[503] > 0
+    assert answers.keys() <= {101, 503, None}  # of a crowd, some are just hung up on
+    livez = await trio.to_thread.run_sync(routerd.get, "/livez")
+    assert livez.status == 200
+    assert routerd.events("can't let websocket clients in for now") == []
+    for client in clients:
+        await client.aclose()

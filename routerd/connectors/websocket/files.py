@@ -23,3 +23,9 @@ def make_room(clients: int) -> None:
             clients,
             allowed,
         )
+
+
+def is_spare(descriptor: int) -> bool:
+    """Whether a client would have one that the rest of routerd needs: the lowest go first."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return allowed != resource.RLIM_INFINITY and descriptor >= allowed - min(SPARE, allowed // 2)

@@ -9,9 +9,10 @@ import logging
 import trio
 
 from routerd.connectors.websocket.client import Client
+from routerd.connectors.websocket.files import is_spare
 from routerd.connectors.websocket.identity import Identity
 from routerd.connectors.websocket.porter import Porter
-from routerd.connectors.websocket.reasons import Ending
+from routerd.connectors.websocket.reasons import Ending, Refusal
 from routerd.connectors.websocket.roster import Roster
 from routerd.connectors.websocket.settings import ListenerSettings
 from routerd.errors import Rejected
@@ -82,7 +83,8 @@ async def let_in(
             await trio.sleep(PAUSE_WHEN_EXHAUSTED)
             continue
         address = _address_of(transport)
-        refusal = roster.gate.enter(address)
+        is_full = is_spare(transport.socket.fileno())
+        refusal = Refusal.FULL if is_full else roster.gate.enter(address)
         if refusal is None:
             greeted = identity.greet(transport) if identity else transport
             client = Client(greeted, roster, address=address)
