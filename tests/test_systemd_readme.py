@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.proofs.history import Publication, judge, some_readings
+from tests.rig.certs import Certs
 from tests.rig.mockkafka import MockKafka
 from tests.rig.mosquitto import Mosquitto
 from tests.rig.mqttpub import Publisher
@@ -195,6 +196,32 @@ def test_a_stalled_daemon_is_started_again_and_loses_nothing(house: House, topic
     house.kafka.records.wait_until_count(topic, 200)
     assert judge(messages, house.kafka.records.read(topic)).lost == []
     assert "Watchdog timeout" in house.systemd.run("journalctl -u routerd")
+
+
+def test_a_reload_has_the_service_read_a_renewed_certificate(
+    house: House, topic: str, certs: Certs
+) -> None:
+    """Its key is readable for a group, as docs/tls.md has it."""
+
+    def renew() -> str:
+        pair = certs.issue("localhost", folder=house.project)
+        house.systemd.run(
+            "install -m 0644 localhost.pem /etc/routerd/fullchain.pem\n"
+            "install -m 0640 -g users localhost.key /etc/routerd/privkey.pem",
+            folder=str(house.project),
+        )
+        return pair.serial
+
+    renew()
+    tls = 'cert = "fullchain.pem"\ncert_key = "privkey.pem"\n'
+    house.restart(house.table(topic).replace("[ws]\n", f"[ws]\n{tls}"), "SupplementaryGroups=users")
+    house.wait_running()
+    process, serial = house.property("MainPID"), renew()
+    house.systemd.run("systemctl reload routerd")
+    wait_until(
+        lambda: f"serial={serial}" in house.systemd.run("journalctl -u routerd"), "it is shown"
+    )
+    assert (house.property("MainPID"), house.property("ActiveState")) == (process, "active")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from playwright.sync_api import Browser
 
 from tests.raw_websocket import RawClient, connect
 from tests.rig.certs import Certs, Identity
@@ -35,6 +36,15 @@ to = "group:/echo/{{room}}"
 """
 RELOADED = "reloaded files; the table's own reload comes with a later version"
 REFUSED = "reload refused, what was there stays"
+
+
+SAY = """url => new Promise(resolve => {
+    const socket = new WebSocket(url);
+    let message = null;
+    socket.onopen = () => socket.send("grüß dich");
+    socket.onmessage = event => { message = event.data; socket.close(1000); };
+    socket.onclose = event => resolve({message, code: event.code, wasClean: event.wasClean});
+})"""
 
 
 class Shop:
@@ -66,6 +76,20 @@ class Shop:
 @pytest.fixture
 def shop(start_routerd: Callable[..., Routerd], certs: Certs, tmp_path: Path) -> Shop:
     return Shop(start_routerd, certs, tmp_path)
+
+
+def test_a_browser_says_something_by_wss(shop: Shop, browser: Browser) -> None:
+    at = f"127.0.0.1:{shop.routerd.ws_address[1]}"
+    context = browser.new_context(ignore_https_errors=True, permissions=["local-network-access"])
+    page = context.new_page()
+    page.route(
+        f"https://{at}/", lambda route: route.fulfill(body="<p>hello", content_type="text/html")
+    )
+    page.goto(f"https://{at}/")
+    heard = page.evaluate(SAY, f"wss://{at}/echo/browser")
+    assert heard == {"message": "grüß dich", "code": 1000, "wasClean": True}
+    context.close()
+    assert shop.routerd.troubles() == []
 
 
 def serial_of(client: RawClient) -> object:
