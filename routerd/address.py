@@ -256,11 +256,11 @@ def group_pattern(segments: Sequence[Template]) -> Pattern:
     """The paths that a group's templates can come to, and so can be connected to."""
     levels = []
     for segment in segments:
-        kind: Literal["one", "rest"] = "one"
         if any(reference.kind == "rest" for reference in segment.references):
-            kind = "rest"
+            levels.append(Level("rest"))
+            break  # what follows may be at any depth
         literal = segment.literal
-        levels.append(Level(kind) if literal is None else Level("text", literal))
+        levels.append(Level("one") if literal is None else Level("text", literal))
     return Pattern("/" + "/".join(s.source for s in segments), tuple(levels), is_mqtt=False)
 
 

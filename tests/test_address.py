@@ -266,6 +266,8 @@ def test_an_illegal_group_is_refused_in_a_sentence(path: str, part: str) -> None
         ("/live/a-{device}", "/live/b", True),
         ("/live/{rest#}", "/live", True),
         ("/live/{rest#}", "/live/a/b", True),
+        ("/{rest#}/{device}", "/a/b/42", True),
+        ("/a/{rest#}/{device}", "/b/c/42", False),
         ("/live", "/other", False),
     ],
 )

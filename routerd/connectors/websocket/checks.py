@@ -53,7 +53,8 @@ HINTS = {
     "path": 'paths stand in the routes: from = "ws:/PATH"',
     **entry.HINTS,
 }
-_LATER = ("types", "type", "auth", "policy")
+_LATER = ("types", "type", "auth")
+_SLOW = 'it belongs to a group: to = { address = "group:/PATH", slow = "latest" }'
 METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
 _NO_MEMORY = Weakness(
     "WebSocket",
@@ -75,7 +76,7 @@ class WebSocketChecks:
     def connection(self, key: str, section: Section) -> ListenerSettings | None:
         """Where one listener binds."""
         later = dict.fromkeys(_LATER, "it comes with a later version; remove it")
-        section.hints = {**later, **HINTS}
+        section.hints = {**later, **HINTS, "policy": _SLOW, "slow": _SLOW}
         host, port = section.listen("listen", default=("", 0))
         if "listen" not in section and not section.has_misspelt("listen", self.keys):
             section.problem(None, f"{section.label} has no `listen`; add {self.main_key}")
