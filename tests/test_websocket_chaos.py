@@ -4,10 +4,12 @@ Hypothesis makes up what clients send; the listener runs in a thread of its own 
 """
 
 import logging
+import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from queue import SimpleQueue
@@ -17,8 +19,10 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import websocket_house
 from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, frame, request
 from tests.rfc6455 import Verdict, judge
+from tests.rig.certs import Certs
 from tests.websocket_house import ROOMY, open_house
 
 pytestmark = pytest.mark.slow
@@ -90,20 +94,29 @@ class Grumbles(logging.Handler):
 class Listener:
     """One in a thread; each of its clients has a room for itself."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
+        self.tls = tls
         self.grumbles = Grumbles()
         self._rooms = count()
 
     @contextmanager
     def client(self) -> Iterator["Blocking"]:
         """A client that is in."""
+        with self.connection() as plain:
+            sock = self.tls.wrap_socket(plain, server_hostname="127.0.0.1") if self.tls else plain
+            with sock:
+                client = Blocking(sock)
+                sock.sendall(request(f"/echo/{next(self._rooms)}"))
+                client.read_head()
+                yield client
+
+    @contextmanager
+    def connection(self) -> Iterator[socket.socket]:
+        """One on which nothing was said yet."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client = Blocking(sock)
-            sock.sendall(request(f"/echo/{next(self._rooms)}"))
-            client.read_head()
-            yield client
+            yield sock
 
 
 class Blocking:
@@ -154,8 +167,8 @@ class Blocking:
         return Frame(data[0] & 0x0F, data[start:end])
 
 
-@pytest.fixture(scope="module")
-def listener() -> Iterator[Listener]:
+@contextmanager
+def running_listener(tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
     ports: SimpleQueue[int] = SimpleQueue()
     tokens: SimpleQueue[tuple[trio.lowlevel.TrioToken, trio.Event]] = SimpleQueue()
 
@@ -170,7 +183,7 @@ def listener() -> Iterator[Listener]:
     thread = threading.Thread(target=trio.run, args=(live,))
     thread.start()
     token, done = tokens.get(timeout=10)
-    found = Listener(ports.get(timeout=10))
+    found = Listener(ports.get(timeout=10), tls)
     logging.getLogger("routerd").addHandler(found.grumbles)
     try:
         yield found
@@ -179,6 +192,20 @@ def listener() -> Iterator[Listener]:
         token.run_sync_soon(done.set)
         thread.join(timeout=10)
         assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    with running_listener() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def tls_listener(certs: Certs) -> Iterator[Listener]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(websocket_house, "TLS", certs)
+        with running_listener(ssl.create_default_context(cafile=certs.ca)) as found:
+            yield found
 
 
 def compare(heard: list[Frame], verdict: Verdict) -> None:
@@ -195,11 +222,8 @@ def compare(heard: list[Frame], verdict: Verdict) -> None:
     assert len(heard) == len(messages) + len(pongs)
 
 
-@settings(max_examples=2000)
-@given(data=streams, cuts=cuts)
-def test_any_bytes_are_answered_as_the_rfc_demands(
-    data: bytes, cuts: list[int], listener: Listener
-) -> None:
+def converse(listener: Listener, data: bytes, cuts: list[int]) -> None:
+    """Sends it, and looks at what comes back until the end."""
     verdict = judge(data, max_message=MAX_MESSAGE, max_fragments=MAX_FRAGMENTS)
     with listener.client() as client:
         client.send(data, cuts)
@@ -207,7 +231,62 @@ def test_any_bytes_are_answered_as_the_rfc_demands(
         if verdict.codes == {None}:
             heard = client.read(len(verdict.messages) + len(verdict.pongs))
             assert len(heard) == len(verdict.messages) + len(verdict.pongs)
-        client.sock.shutdown(socket.SHUT_WR)
-        heard += client.read(1000)
+        if listener.tls is None:
+            client.sock.shutdown(socket.SHUT_WR)
+        if listener.tls is None or None not in verdict.codes:
+            heard += client.read(1000)
     compare(heard, verdict)
     assert listener.grumbles.records == []
+
+
+@settings(max_examples=2000)
+@given(data=streams, cuts=cuts)
+def test_any_bytes_are_answered_as_the_rfc_demands(
+    data: bytes, cuts: list[int], listener: Listener
+) -> None:
+    converse(listener, data, cuts)
+
+
+@settings(max_examples=200)
+@given(data=streams, cuts=cuts)
+def test_any_bytes_are_answered_as_the_rfc_demands_by_tls(
+    data: bytes, cuts: list[int], tls_listener: Listener
+) -> None:
+    converse(tls_listener, data, cuts)
+
+
+def client_hello(tls: ssl.SSLContext) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        tls.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+    return outgoing.read()
+
+
+@settings(max_examples=300)
+@given(at=st.integers(0, 600), junk=st.binary(max_size=60), is_inserted=st.booleans())
+def test_any_bytes_amid_a_tls_handshake_end_that_client_alone(
+    at: int, junk: bytes, is_inserted: bool, tls_listener: Listener
+) -> None:
+    assert tls_listener.tls is not None
+    hello = client_hello(tls_listener.tls)
+    rest = hello[at:] if is_inserted else hello[at + len(junk) :]
+    with tls_listener.connection() as sock:
+        sock.sendall(hello[:at] + junk + rest)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(1 << 16):
+            pass
+    assert tls_listener.grumbles.records == []
+
+
+@settings(max_examples=200)
+@given(junk=st.binary(min_size=1, max_size=60))
+def test_any_bytes_amid_a_tls_session_end_that_client_alone(
+    junk: bytes, tls_listener: Listener
+) -> None:
+    with tls_listener.client() as client:
+        os.write(client.sock.fileno(), junk)
+        client.sock.shutdown(socket.SHUT_WR)
+    with tls_listener.client() as client:
+        client.send(frame(TEXT, b"still here"), [])
+        assert client.read(1) == [Frame(TEXT, b"still here")]
+    assert tls_listener.grumbles.records == []
