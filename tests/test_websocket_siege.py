@@ -101,6 +101,38 @@ async def test_ten_good_clients_notice_nothing_of_a_siege(
     await trio.to_thread.run_sync(wait_deserted, routerd)
 
 
+async def sit(door: Outside) -> None:
+    """Connects, says half of what it wants, and stays as long as it may."""
+    bad = await door.dial(source="127.0.0.2")
+    try:
+        await bad.send(request("/echo/bad")[:50])
+        await bad.read_to_end()
+    except trio.BrokenResourceError:
+        return
+    finally:
+        bad.socket.close()
+
+
+async def test_an_attacker_at_one_address_takes_no_room_from_others(
+    start_routerd: Callable[..., Routerd],
+) -> None:
+    table = "\n".join(line for line in TABLE.splitlines() if not line.startswith("limits"))
+    routerd = await trio.to_thread.run_sync(start_routerd, table)
+    door = Outside(routerd)
+    async with good_clients(door), trio.open_nursery() as nursery:
+        for _ in range(300):
+            nursery.start_soon(sit, door)
+        for _ in range(20):
+            await (await door.connect("/echo/late")).aclose()
+            await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+    refused = partial(routerd.metric, "routerd_ws_refused_total")
+    assert refused() == refused(reason="handshake_rate") + refused(reason="connections_per_address")
+    assert refused() >= 200
+    assert len(routerd.events("websocket clients are turned away")) == 1
+    assert routerd.troubles() == []
+
+
 async def test_clients_leave_file_descriptors_for_the_rest_of_routerd(
     start_routerd: Callable[..., Routerd],
 ) -> None:
