@@ -33,6 +33,10 @@ class Origin(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The headers of the handshake, names in lower case; `{@header.x}`."""
 
+    @property
+    def claims(self) -> Mapping[str, object]:
+        """What its token says of it; `{@claim.x}`."""
+
 
 class Message(msgspec.Struct, gc=False):
     """One message. Not changed after its source put it, but for `document` and `time`.

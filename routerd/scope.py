@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
+from routerd.claims import find_claim
 from routerd.errors import DeliveryFailed
 from routerd.fields import MISSING, NOT_JSON, compile_fields
 from routerd.memory import remember
@@ -261,6 +262,11 @@ def _header(path: tuple[str, ...]) -> Value:
     return lambda m: MISSING if m.origin is None else m.origin.headers.get(name, MISSING)
 
 
+def _claim(path: tuple[str, ...]) -> Value:
+    name = path[1]
+    return lambda m: MISSING if m.origin is None else find_claim(m.origin.claims, name)
+
+
 def _type(path: tuple[str, ...]) -> Value:
     return lambda message: MISSING if message.type is None else message.type
 
@@ -277,6 +283,7 @@ _METADATA: dict[str, Callable[[tuple[str, ...]], Value]] = {
     "path": _path,
     "query": _query,
     "header": _header,
+    "claim": _claim,
     # No source of this version has one; the checks refuse such a table.
     "key": _never,
     "type": _type,

@@ -12,8 +12,8 @@ from typing import Literal
 Kind = Literal["capture", "rest", "field", "meta"]
 
 METADATA = ("topic", "key", "session", "type", "time", "peer", "path")
-"""What `{@...}` may name by itself; `query.NAME` and `header.NAME` beside them."""
-_NAMED_METADATA = ("query", "header")
+"""What `{@...}` may name by itself; `query.NAME`, `header.NAME` and `claim.NAME` beside them."""
+_NAMED_METADATA = ("query", "header", "claim")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What a capture may be called."""
 

@@ -9,13 +9,22 @@ import pytest
 
 from routerd.config.load import load_table
 from tests.docs_pages import DOCS, ROOT, anchors, blocks, links, pages, read, table
+from tests.entry_tokens import write_files
 from tests.rig.certs import Certs
 
 LONGEST = 300
 """Lines of a page."""
 ROUTE = '[[route]]\nname = "r"\nfrom = "mqtt:a"\nto = "log:a"\n'
 """Added to a block that shows only a connection."""
-PAGES = ("connectors.md", "operating.md", "promises.md", "reference.md", "tls.md", "websocket.md")
+PAGES = (
+    "connectors.md",
+    "operating.md",
+    "promises.md",
+    "reference.md",
+    "tls.md",
+    "websocket-access.md",
+    "websocket.md",
+)
 
 _MACHINE = re.compile(r"(?<![\w.])/(?:tmp|work|home|root)\b")
 
@@ -95,6 +104,7 @@ def test_every_table_in_the_pages_loads_without_a_warning(
     shutil.copy(certs.client.key, tmp_path / "client.key")
     shutil.copy(certs.server.cert, tmp_path / "fullchain.pem")
     shutil.copy(certs.server.key, tmp_path / "privkey.pem")
+    write_files(tmp_path)
     (tmp_path / "mqtt").write_text("hunter2\n")
     (tmp_path / "mqtt").chmod(0o600)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))

@@ -187,7 +187,7 @@ def test_each_source_has_the_metadata_that_the_page_says(
 def test_the_page_has_all_metadata() -> None:
     written = {reference.strip("{@}").partition(".")[0] for (reference,) in cells("metadata")}
 
-    assert written == {*METADATA, "query", "header"}
+    assert written == {*METADATA, "query", "header", "claim"}
 
 
 # --- conditions

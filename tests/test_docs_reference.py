@@ -5,6 +5,7 @@ and from what the loader says of a table with a key that it doesn't know.
 """
 
 import re
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from routerd.config.models import Table
 from routerd.errors import ConfigError
 from routerd.units import parse_duration, parse_size
 from tests.docs_pages import read, spans, tables
+from tests.entry_tokens import write_files
 from tests.rig.certs import Certs
 
 MQTT = '[mqtt]\nurl = "mqtts://127.0.0.1"\nclient_id = "id"\n'
@@ -33,21 +35,27 @@ class Place:
         lines: key -> what is written of it in the smallest table that loads.
         around: that table, with `%s` for those lines.
         glue: what is between two of them.
+        beside: key -> those that it needs.
+        instead: key -> the one that it takes the place of.
     """
 
     lines: dict[str, str]
     around: str
     glue: str = "\n"
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    instead: dict[str, str] = field(default_factory=dict)
 
     def text(self, key: str = "", line: str = "") -> str:
         """The table with this line for the key; without it, if that is empty."""
         needs = [f'{one} = "{_FILES[one]}"' for one in self.beside.get(key, ()) if line]
         lines = {**self.lines, key: line} if key else self.lines
+        lines = {
+            one: text for one, text in lines.items() if not line or one != self.instead.get(key)
+        }
         return self.around % self.glue.join([*filter(None, lines.values()), *needs])
 
 
-_FILES = {"cert": "client.pem", "cert_key": "client.key"}
+_FILES = {"cert": "client.pem", "cert_key": "client.key", "algorithm": "ES256"}
 """Needed beside others; good for a server too."""
 
 PLACES = {
@@ -96,12 +104,26 @@ PLACES = {
         beside={"cert_key": ("cert",), "cert_key_password": ("cert", "cert_key")},
     ),
     "`[ws.limits]`": Place({}, f"{WS}[ws.limits]\n%s\n{MQTT}{KAFKA}{ROUTE}"),
+    "`auth`": Place(
+        {"tokens": 'tokens = "other.toml"', "jwt": 'jwt = [{ jwks = "keys.json" }]'},
+        f"{WS}auth = {{ %s }}\n{KAFKA}{IN_ROOM}",
+        glue=", ",
+    ),
+    "`jwt`": Place(
+        {"jwks": 'jwks = "keys.json"'},
+        f"{WS}auth = {{ jwt = [{{ %s }}] }}\n{KAFKA}{IN_ROOM}",
+        glue=", ",
+        beside={"key": ("algorithm",)},
+        instead={"key": "jwks"},
+    ),
 }
 
 WRONG = {
     "text": ["5", "true", '["a"]', '""', "{ a = 1 }"],
     "string": ["5", "true", '["a"]', '""', '{ a = "b" }'],
     "texts": ["5", "true", '"a"', "[5]", '[""]'],
+    "auth": ["5", '"a"', "[]", "{}"],
+    "tables": ["5", '"a"', "[]", "[5]"],
     "secret": ['"open"', "5", '{ file = "missing" }'],
     "file": ['"missing.pem"', "5"],
     "listen": ['"127.0.0.1"', '"127.0.0.1:65536"', "8800"],
@@ -144,7 +166,7 @@ class Row:
 
 def rows() -> list[Row]:
     found = []
-    for one in tables(read("reference.md") + read("websocket.md")):
+    for one in tables("".join(map(read, ("reference.md", "websocket.md", "websocket-access.md")))):
         if "example" in one.columns:
             for cells in one.rows:
                 column = next(name for name in one.columns if name.startswith("key"))
@@ -183,6 +205,9 @@ def folder(tmp_path: Path, certs: Certs, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "server.pem").write_bytes(cert + key)
     (tmp_path / "server.key").write_bytes(key)
     (tmp_path / "secret").write_text("hunter2\n")
+    write_files(tmp_path)
+    for name, other in (("tokens.toml", "other.toml"), ("jwks.json", "keys.json")):
+        shutil.copy(tmp_path / name, tmp_path / other)
     monkeypatch.setenv("ROUTERD_DOCS", "hunter2")
     return tmp_path
 

@@ -30,7 +30,7 @@ LAYERS = [
     ["interfaces", "mailbox"],
     ["scope", "status"],
     ["certificate", "checks", "receipt"],
-    ["address", "section", "tls"],
+    ["address", "claims", "section", "tls"],
     ["feed", "fields", "findings", "memory", "message", "secrets", "template", "terminal", "units"],
     ["errors", "unrest"],
     ["problems"],

@@ -25,6 +25,15 @@ class FakeOrigin:
     path: bytes = b"/chat/a%20b"
     query: Mapping[str, str] = field(default_factory=lambda: {"user": "ada"})
     headers: Mapping[str, str] = field(default_factory=lambda: {"user-agent": "x/1"})
+    claims: Mapping[str, object] = field(
+        default_factory=lambda: {
+            "sub": "ada",
+            "level": 3,
+            "rooms": ["a", "b"],
+            "a.b": 1,
+            "a": {"b": 2, "c": {"d": None}},
+        }
+    )
 
 
 def scope_of(*templates: Template) -> Scope:

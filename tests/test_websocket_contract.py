@@ -31,6 +31,7 @@ class Sender:
     session: str = "1"
     peer: str = "192.0.2.1:7"
     path: bytes = b"/in"
+    claims: Mapping[str, object] = field(default_factory=dict)
 
 
 class GroupCase:

@@ -42,8 +42,7 @@ def read_when(
             if reference is None:
                 continue
             references.add_one(reference, reader.path, f"`when` of {route.label}")
-            is_text = reference.kind == "meta" or reference.name in captures
-            condition = reader.condition(value, is_text=is_text and reference.kind != "field")
+            condition = reader.condition(value, is_text=_is_text(reference, captures))
             if condition is not None:
                 when[reference] = condition
     return when
@@ -196,6 +195,17 @@ class _Reader:
     def _problem(self, sentence: str, key: str | None = None) -> None:
         path = self.path if key is None else (*self.path, key)
         self._findings.problem(path, f"{self._where} {sentence}")
+
+
+def _is_text(reference: Reference, captures: frozenset[str]) -> bool:
+    """Whether it always stands for a text; a claim may be anything that JSON has."""
+    match reference.kind:
+        case "field":
+            return False
+        case "meta":
+            return reference.name != "claim"
+        case _:
+            return reference.name in captures
 
 
 def _innermost(value: object) -> str:

@@ -109,6 +109,6 @@ def _meant(name: str, patterns: Sequence[Pattern]) -> str:
 def _metadata_problem(reference: Reference, metadata: frozenset[str]) -> str:
     if reference.name in metadata:
         return ""
-    named = {"query": "@query.NAME", "header": "@header.NAME"}
+    named = {"query": "@query.NAME", "header": "@header.NAME", "claim": "@claim.NAME"}
     has = listed(f"{{{named.get(one, f'@{one}')}}}" for one in sorted(metadata))
     return f"messages from this source have no `{{{reference}}}`; they have {has}"

@@ -53,7 +53,7 @@ HINTS = {
     "path": 'paths stand in the routes: from = "ws:/PATH"',
     **entry.HINTS,
 }
-_LATER = ("types", "type", "auth")
+_LATER = ("types", "type")
 _SLOW = 'it belongs to a group: to = { address = "group:/PATH", slow = "latest" }'
 METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
 _NO_MEMORY = Weakness(
@@ -68,8 +68,8 @@ class WebSocketChecks:
     connector = "websocket"
     table = "ws"
     keys = (
-        "listen", "codec", "bad_frames", "goodbye_spread", "limits", "paths", *entry.KEYS,
-        *CERTIFICATE_KEYS,
+        "listen", "codec", "bad_frames", "goodbye_spread", "limits", "paths", "trusted_proxies",
+        *entry.KEYS, *CERTIFICATE_KEYS,
     )  # fmt: skip
     main_key = 'listen = "127.0.0.1:8800"'
 
@@ -140,7 +140,7 @@ class WebSocketChecks:
         return SourceFacts(
             spec,
             tuple(pattern for pattern, _ in spec.wanted),
-            METADATA | {"type"} if has_types or all(events) else METADATA,
+            _metadata(settings, has_types=has_types or all(events)),
             has_types=has_types and not any(events),
             losses=(_NO_MEMORY,),
         )
@@ -227,6 +227,13 @@ def _reply(endpoint: Endpoint, codec: Codec | None) -> SinkFacts | None:
         needs_type=bool(codec and codec.has_types and found[1] is None),
         replies=True,
     )
+
+
+def _metadata(settings: object | None, *, has_types: bool) -> frozenset[str]:
+    """What messages from a listener have; of one whose table is wrong, anything may be right."""
+    found = METADATA | {"type"} if has_types else METADATA
+    listener = cast("ListenerSettings | None", settings)
+    return found | {"claim"} if listener is None or listener.entry.has_claims else found
 
 
 def _codec_of(settings: object | None) -> Codec | None:

@@ -11,9 +11,11 @@ import trio
 import trio_websocket
 from wsproto.utilities import LocalProtocolError
 
+from routerd.connectors.websocket.entry.muzzle import Muzzle
+from routerd.connectors.websocket.entry.policy import Visa
 from routerd.connectors.websocket.frames import encode_close
-from routerd.connectors.websocket.handshake import Handshake, Refused, parse
-from routerd.connectors.websocket.intake import Intake
+from routerd.connectors.websocket.handshake import PLAIN, Handshake, Refused, parse
+from routerd.connectors.websocket.intake import Intake, Taker
 from routerd.connectors.websocket.keepalive import next_ping
 from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.reasons import Ending, Refusal
@@ -151,52 +153,70 @@ class Client:
 
     async def _serve(self, nursery: trio.Nursery, stream: ClientStream) -> None:
         try:
-            asked, place = await self._hear(stream)
+            visa, peer = await self._hear(stream)
         except Refused as refused:
             self._roster.status.refused[self._label, refused.reason.word] += 1
             await stream.refuse(refused.encode())
         else:
-            await self._visit(nursery, stream, asked, place)
+            await self._visit(nursery, stream, visa, peer=peer)
 
-    async def _hear(self, stream: ClientStream) -> tuple[Handshake, Place]:
-        """An acceptable request, and where it leads.
-
-        Nobody learns more of an unknown path than 404.
-        """
+    async def _hear(self, stream: ClientStream) -> tuple[Visa, str]:
+        """What a client may do that asked for something acceptable, and where it came from."""
         with trio.move_on_after(self._limits.handshake_timeout):
             if self._secure is not None:
                 await self._secure.shake_hands()
             asked = parse(await stream.read_head())
             place = self._roster.paths.find(asked.segments)
-            if place is None:
-                raise Refused(Refusal.NOT_FOUND)
-            self._label = place.label
-            asked.check_upgrade()
-            self._roster.policy.find(asked.segments).check_origin(asked)
-            return asked, place
+            self._label = place.label if place is not None else ""
+            peer = self._locate(asked)
+            return self._roster.policy.admit(asked, peer=peer, place=place), peer
         raise Refused(Refusal.TIMEOUT)
 
+    def _locate(self, asked: Handshake) -> str:
+        """Where it came from; behind a trusted proxy it counts there only from now on."""
+        peer = _peer(self._transport.socket)
+        if self._address is not None:
+            return peer
+        host = address_of(self._transport.socket)
+        address = self._roster.policy.client_address(host, asked)
+        refusal = self._roster.gate.admit(address)
+        if refusal is not None:
+            raise Refused(refusal)
+        self._address = address
+        return peer if address == host else address
+
     async def _visit(
-        self, nursery: trio.Nursery, stream: ClientStream, asked: Handshake, place: Place
+        self, nursery: trio.Nursery, stream: ClientStream, visa: Visa, *, peer: str
     ) -> None:
         """What follows an acceptable request: the client is a member of its group meanwhile."""
         roster, writer = self._roster, self._writer
+        asked, place = visa.asked, visa.place
+        subprotocol = PLAIN if asked.offers(PLAIN) else None
+        member = writer if visa.may_subscribe else None
         session = Session(
-            asked, peer=_peer(self._transport.socket), codec=roster.reading.codec, send=writer.offer
+            asked,
+            peer=peer,
+            codec=roster.reading.codec,
+            send=writer.offer,
+            claims=visa.bearer.claims,
         )
 
         def enter() -> None:
-            roster.enter(self, place, group=asked.segments, member=writer)
+            roster.enter(self, place, group=asked.segments, member=member)
+            if visa.bearer.expires_at is not None:
+                roster.curfew.add(self, visa.bearer.expires_at)
             _announce("@connect", session, place)
 
-        intake = Intake(
+        intake: Taker = Intake(
             session,
             place,
             reading=roster.reading,
             status=roster.status,
             on_bad_frames=lambda: self.end(Ending.BAD_FRAMES),
         )
-        stream.present(asked.encode(), taker=intake, on_open=enter)
+        if not visa.may_publish:
+            intake = Muzzle(lambda: self.end(Ending.FORBIDDEN))
+        stream.present(asked.encode(subprotocol), taker=intake, on_open=enter)
         try:
             request = await trio_websocket.wrap_server_stream(
                 nursery,
@@ -204,7 +224,7 @@ class Client:
                 message_queue_size=READ_AHEAD,
                 max_message_size=self._limits.max_message,
             )
-            socket = await request.accept()
+            socket = await request.accept(subprotocol=subprotocol)
             del request  # it would keep all of the handshake, as long as the client stays
             stream.offence = lambda: _offence(socket)
             self._start_ping = lambda: nursery.start_soon(self._ping, socket, stream, name="ping")
@@ -213,7 +233,7 @@ class Client:
                 await self._read(socket, stream)
         finally:
             stream.close_lane()
-            if roster.leave(self, group=asked.segments, member=writer):
+            if roster.leave(self, group=asked.segments, member=member):
                 self._was_in = True
                 _announce("@disconnect", session, place)
         # A bug that the reader met closes its channel one turn before it cancels us.
@@ -257,6 +277,14 @@ def _announce(event: SessionEvent, session: Session, place: Place) -> None:
     payload = b'{"event":"%s","session":"%s"}' % (event.encode(), session.session.encode())
     for inlet in place.watchers(event):
         inlet.announce(Message(session.path, payload, is_text=True, origin=session, type=event))
+
+
+def address_of(socket: trio.socket.SocketType) -> str:
+    """Where a client came from, without its port; empty if it is gone already."""
+    try:
+        return str(socket.getpeername()[0])
+    except OSError:
+        return ""
 
 
 def _peer(socket: trio.socket.SocketType) -> str:

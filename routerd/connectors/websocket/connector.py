@@ -99,8 +99,13 @@ class WebSocketConnection(Connection):
             self._identity = await open_identity(self._settings.certificate, self.status)
 
     async def reload(self) -> Reloaded:
-        """The certificate; whoever is in keeps the one that greeted it."""
-        return await self._identity.reload() if self._identity else Reloaded()
+        """The certificate, tokens and keys; whoever is in keeps what let it in."""
+        taken, refused = await trio.to_thread.run_sync(self.roster.policy.reload)
+        tokens = Reloaded(taken, tuple(f"[{self._settings.key}] {each}" for each in refused))
+        if self._identity is None:
+            return tokens
+        pair = await self._identity.reload()
+        return Reloaded(pair.taken + taken, pair.refused + tokens.refused)
 
     def serve(self) -> None:
         """Lets clients in, who wait in the backlog until every route has been opened."""
@@ -167,6 +172,8 @@ async def _open(
         clients.start_soon(end_idle, connection.roster, name="websocket idle clients")
         every = connection.roster.limits.ping_every
         clients.start_soon(keep_alive, connection.roster.guests, every, name="websocket pings")
+        if connection.roster.policy.has_expiries:
+            clients.start_soon(connection.roster.curfew.run, name="curfew")  # noqa: ASYNC113 - same
         clients.start_soon(partial(connection.keep_doors, listeners, clients=clients))
         yield connection
         await connection.dismiss()

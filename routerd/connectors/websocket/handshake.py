@@ -1,8 +1,8 @@
 """What a client asks for in its opening handshake, and the refusals that need no routing.
 
 The request is read and judged here, within bounds, and trio-websocket is then given one that
-says the same in canonical form: bytes that make its parsers fail never come to it. Nothing
-is negotiated, so extensions and subprotocols are not passed on.
+says the same in canonical form: bytes that make its parsers fail never come to it. Extensions
+are not passed on, nor are subprotocols but the one that is chosen.
 """
 
 import binascii
@@ -10,12 +10,14 @@ import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import h11
 
 from routerd.connectors.websocket.reasons import Refusal
 
+PLAIN = "routerd.v1"
+"""The subprotocol that says nothing but that there is one: browsers that name any insist on it."""
 HEAD_BYTES = 8 << 10
 """Most bytes of a request's head."""
 
@@ -75,13 +77,24 @@ class Handshake:
         if len(keys) != 1 or not _is_key(keys[0]) or b"upgrade" not in self._tokens(b"connection"):
             raise Refused(Refusal.BAD_REQUEST)
 
-    def encode(self) -> bytes:
-        """The request that trio-websocket is given; for one that asks for a WebSocket."""
+    def offers(self, subprotocol: str) -> bool:
+        """Whether the client speaks it. Others that it names say nothing to us."""
+        name = subprotocol.encode()
+        values = self.all(b"sec-websocket-protocol")
+        return any(token.strip() == name for value in values for token in value.split(b","))
+
+    def encode(self, subprotocol: str | None = None) -> bytes:
+        """The request that trio-websocket is given; for one that asks for a WebSocket.
+
+        Args:
+            subprotocol: the only one that it offers there.
+        """
+        more = f"\r\nSec-WebSocket-Protocol: {subprotocol}".encode() if subprotocol else b""
         target = self.path + b"?" + self.query if self.query else self.path
         return (
             b"GET " + target + b" HTTP/1.1\r\nHost: routerd\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: " + self.all(b"sec-websocket-key")[0] + b"\r\n\r\n"
+            b"Sec-WebSocket-Key: " + self.all(b"sec-websocket-key")[0] + more + b"\r\n\r\n"
         )
 
     @property
@@ -92,6 +105,18 @@ class Handshake:
     def all(self, name: bytes) -> list[bytes]:
         """The values of a header, in their order."""
         return [value for header, value in self.headers if header == name]
+
+    def read_query(self) -> dict[str, str]:
+        """The parameters, decoded; of one given twice, the last."""
+        return dict(parse_qsl(self.query.decode("ascii"), keep_blank_values=True))
+
+    def read_headers(self) -> dict[str, str]:
+        """The headers as texts; those given twice joined by commas."""
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            key, text = name.decode("ascii"), value.decode("utf-8", "replace")
+            found[key] = f"{found[key]}, {text}" if key in found else text
+        return found
 
     def _tokens(self, name: bytes) -> list[bytes]:
         return [token.strip().lower() for value in self.all(name) for token in value.split(b",")]

@@ -8,7 +8,7 @@ import logging
 
 import trio
 
-from routerd.connectors.websocket.client import Client
+from routerd.connectors.websocket.client import Client, address_of
 from routerd.connectors.websocket.files import is_spare
 from routerd.connectors.websocket.identity import Identity
 from routerd.connectors.websocket.porter import Porter
@@ -82,24 +82,17 @@ async def let_in(
                 logger.warning("can't let websocket clients in for now error=%r", exc.strerror)
             await trio.sleep(PAUSE_WHEN_EXHAUSTED)
             continue
-        address = _address_of(transport)
+        address = address_of(transport.socket)
+        known = None if roster.policy.is_proxy(address) else address
         is_full = is_spare(transport.socket.fileno())
-        refusal = Refusal.FULL if is_full else roster.gate.enter(address)
+        refusal = Refusal.FULL if is_full else roster.gate.enter(known)
         if refusal is None:
             greeted = identity.greet(transport) if identity else transport
-            client = Client(greeted, roster, address=address)
+            client = Client(greeted, roster, address=known)
             nursery.start_soon(client.run, name="websocket client")
         else:
             roster.status.refused["", refusal.word] += 1
             porter.turn_away(transport, refusal, address=address, nursery=nursery)
-
-
-def _address_of(transport: trio.SocketStream) -> str:
-    """Where a client came from, without its port; empty if it is gone already."""
-    try:
-        return str(transport.socket.getpeername()[0])
-    except OSError:
-        return ""
 
 
 async def send_home(roster: Roster, *, within: float) -> None:

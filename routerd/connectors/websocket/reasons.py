@@ -20,6 +20,8 @@ class Refusal(Enum):
     NO_UPGRADE = "no_upgrade", HTTPStatus.UPGRADE_REQUIRED
     NOT_FOUND = "not_found", HTTPStatus.NOT_FOUND
     ORIGIN = "origin", HTTPStatus.FORBIDDEN
+    TOKEN = "token", HTTPStatus.UNAUTHORIZED
+    NOT_ALLOWED = "not_allowed", HTTPStatus.FORBIDDEN
     TIMEOUT = "timeout", HTTPStatus.REQUEST_TIMEOUT
     ADDRESS_FULL = "connections_per_address", HTTPStatus.TOO_MANY_REQUESTS
     HANDSHAKE_RATE = "handshake_rate", HTTPStatus.TOO_MANY_REQUESTS
@@ -43,6 +45,8 @@ class Ending(Enum):
     IDLE = "idle", 1011
     BUG = "bug", 1011
     RESTART = "restart", 1012
+    EXPIRED = "expired", 4401
+    FORBIDDEN = "forbidden", 4403
     SLOW = "slow", 4408
     RATE = "rate", 4429
     CONTROL_RATE = "control_rate", 4429

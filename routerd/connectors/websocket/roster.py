@@ -8,6 +8,7 @@ import trio
 from routerd.address import Pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import Codec
+from routerd.connectors.websocket.entry.curfew import Curfew
 from routerd.connectors.websocket.entry.policy import Policy
 from routerd.connectors.websocket.entry.settings import OPEN
 from routerd.connectors.websocket.gate import Gate
@@ -63,6 +64,7 @@ class Roster:
         policy: who may come in.
         limits: what they may take.
         gate: how many may come in.
+        curfew: whose tokens expire.
         guests: clients from the answer to their handshake until their socket is closed.
         bug_told_at: when the log had the last bug that a client met.
     """
@@ -73,6 +75,7 @@ class Roster:
     policy: Policy = field(default_factory=lambda: Policy(OPEN))
     paths: Paths = field(default_factory=Paths)
     groups: Groups = field(default_factory=Groups)
+    curfew: Curfew = field(default_factory=Curfew)
     gate: Gate = field(init=False)
     guests: set[Guest] = field(default_factory=set)
     bug_told_at: float = float("-inf")
@@ -90,16 +93,17 @@ class Roster:
         self.paths.add(pattern, inlet, kind=kind)
         self.status.know(pattern.source)
 
-    def enter(self, guest: Guest, place: Place, *, group: GroupName, member: Member) -> None:
-        """The client is connected: it counts, and hears what is sent to its group."""
+    def enter(self, guest: Guest, place: Place, *, group: GroupName, member: Member | None) -> None:
+        """The client is connected: it counts, and `member` hears what is sent to its group."""
         self.guests.add(guest)
         self._places[guest] = place
         self.status.connections[place.label] += 1
-        self.groups.join(group, member)
+        if member is not None:
+            self.groups.join(group, member)
         if self._farewell is not None:
             guest.end(self._farewell)
 
-    def leave(self, guest: Guest, *, group: GroupName, member: Member) -> bool:
+    def leave(self, guest: Guest, *, group: GroupName, member: Member | None) -> bool:
         """The client hears and counts no more; only its goodbye is left.
 
         False: it never entered, or has left already.
@@ -108,7 +112,8 @@ class Roster:
         if place is None:
             return False
         self.status.connections[place.label] -= 1
-        self.groups.leave(group, member)
+        if member is not None:
+            self.groups.leave(group, member)
         return True
 
     def count_queued(self) -> dict[str, int]:
@@ -121,6 +126,7 @@ class Roster:
     def forget(self, guest: Guest) -> None:
         """Its socket is closed. Harmless if it never entered."""
         self.guests.discard(guest)
+        self.curfew.remove(guest)
         if not self.guests:
             self._emptied.set()
 

@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl
+from types import MappingProxyType
 
 from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.handshake import Handshake
+
+NO_CLAIMS: Mapping[str, object] = MappingProxyType({})
 
 
 class Session:
@@ -16,13 +18,20 @@ class Session:
     Attributes:
         session: no other session of this process has the same.
         peer: the address that it came from, with its port.
+        claims: what its token says of it.
         codec: how what is sent to it is encoded.
     """
 
-    __slots__ = ("_handshake", "_headers", "_query", "_send", "codec", "peer", "session")
+    __slots__ = ("_handshake", "_headers", "_query", "_send", "claims", "codec", "peer", "session")
 
     def __init__(
-        self, handshake: Handshake, *, peer: str, codec: Codec, send: Callable[[bytes], bool]
+        self,
+        handshake: Handshake,
+        *,
+        peer: str,
+        codec: Codec,
+        send: Callable[[bytes], bool],
+        claims: Mapping[str, object] = NO_CLAIMS,
     ) -> None:
         """One that has just come in.
 
@@ -32,9 +41,11 @@ class Session:
             codec: its listener's.
             send: writes a frame to it after all that was written before, and never waits; False:
                 it is gone.
+            claims: what its token says of it.
         """
         self.session = secrets.token_hex(8)
         self.peer = peer
+        self.claims = claims
         self.codec = codec
         self._send = send
         self._handshake = handshake
@@ -58,17 +69,12 @@ class Session:
     def query(self) -> Mapping[str, str]:
         """The query parameters, decoded; of one given twice, the last."""
         if self._query is None:
-            text = self._handshake.query.decode("ascii")
-            self._query = dict(parse_qsl(text, keep_blank_values=True))
+            self._query = self._handshake.read_query()
         return self._query
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers, names in lower case; those given twice joined by commas."""
         if self._headers is None:
-            found: dict[str, str] = {}
-            for name, value in self._handshake.headers:
-                key, text = name.decode("ascii"), value.decode("utf-8", "replace")
-                found[key] = f"{found[key]}, {text}" if key in found else text
-            self._headers = found
+            self._headers = self._handshake.read_headers()
         return self._headers

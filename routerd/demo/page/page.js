@@ -146,14 +146,10 @@ get("fall").addEventListener("click", () => act("fall"));
 
 // --- WebSockets that come back by themselves
 
-const planned = fetch("plan.json").then((answer) => answer.json());
-
 function listen(path, { onMessage, onState = () => {} }) {
   let socket, timer, isWanted = true;
-  const open = async () => {
-    const { websocket } = await planned;
-    if (!isWanted) return;
-    socket = new WebSocket(`ws://${websocket}${path}`);
+  const open = () => {
+    socket = new WebSocket(`ws://${location.host}${path}`);
     socket.onopen = () => onState(true);
     socket.onmessage = (event) => onMessage(event.data);
     socket.onclose = () => {
@@ -164,7 +160,7 @@ function listen(path, { onMessage, onState = () => {} }) {
   open();
   return {
     send: (text) => socket.send(text),
-    close: () => { isWanted = false; clearTimeout(timer); socket?.close(); },
+    close: () => { isWanted = false; clearTimeout(timer); socket.close(); },
   };
 }
 
@@ -192,7 +188,7 @@ const draw = (tag, attributes) => {
 };
 
 async function openMap() {
-  const plan = await planned;
+  const plan = await (await fetch("plan.json")).json();
   lines = plan.lines.map((line) => line.name);
   plan.lines.forEach((line, index) => {
     get("streets").append(draw("polyline", { points: line.points.join(" "), class: `line-${index}` }));

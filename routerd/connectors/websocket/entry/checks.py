@@ -1,20 +1,27 @@
 """The keys of `[ws]` and of its `paths` that say who may come in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_network
 
 from routerd.address import AddressError, Pattern, parse_path_pattern
+from routerd.connectors.websocket.entry.allow_checks import needs_claims, read_allow
+from routerd.connectors.websocket.entry.auth_checks import read_auth
 from routerd.connectors.websocket.entry.origin import canonical
 from routerd.connectors.websocket.entry.patterns import Tie, find_ties
-from routerd.connectors.websocket.entry.settings import ANYONE, EntrySettings, Rule
+from routerd.connectors.websocket.entry.settings import ANYONE, EntrySettings, Network, Rule
 from routerd.findings import Findings, KeyPath, did_you_mean, kind_of, listed, quoted
 from routerd.section import Section
 
-KEYS = ("origins", "require_origin")
+KEYS = ("origins", "require_origin", "auth", "allow")
 """Of a path, and of the listener for all paths that don't say otherwise."""
 HINTS = {
     "origin": "it is called `origins`, a list",
     "allow_origin": "it is called `origins`, a list",
     "cors": "it is called `origins`, a list",
+    "token": "it belongs to `auth`",
+    "tokens": "it belongs to `auth`",
+    "jwt": "it belongs to `auth`",
 }
 
 
@@ -28,7 +35,9 @@ def read_entry(section: Section) -> EntrySettings:
     patterns = [rule.pattern for rule in rules if rule.pattern is not None]
     for tie in find_ties(patterns):
         section.findings.problem((*section.path, "paths", tie.second.source), _tied(section, tie))
-    return EntrySettings(tuple(rules))
+    _report_lost_claims(section, rules)
+    _warn_of_cookies(section, rules)
+    return EntrySettings(tuple(rules), _read_proxies(section))
 
 
 def report_unreachable(
@@ -85,6 +94,8 @@ def _read_rule(section: Section, pattern: Pattern | None = None) -> Rule:
         pattern,
         _read_origins(section),
         is_required if pattern is None or "require_origin" in section else None,
+        read_auth(section),
+        read_allow(section, pattern),
     )
 
 
@@ -115,6 +126,46 @@ def _read_origin(section: Section, text: str) -> str | None:
         mend = f'write each one, or "{ANYONE}" alone for all pages of the world'
     section.problem("origins", f"`origins` of {section.label}: {quoted(text)} is no origin; {mend}")
     return None
+
+
+def _read_proxies(section: Section) -> tuple[Network, ...]:
+    found: list[Network] = []
+    for text in section.texts("trusted_proxies") or ():
+        try:
+            found.append(ip_network(text))
+        except ValueError:
+            mend = 'write ADDRESS or ADDRESS/BITS, as in "10.0.0.0/8"'
+            with suppress(ValueError):  # it may have bits beyond its mask
+                mend = f'write "{ip_network(text, strict=False)}"'
+            section.problem(
+                "trusted_proxies",
+                f"`trusted_proxies` of {section.label}: {quoted(text)} is no network; {mend}",
+            )
+    return tuple(found)
+
+
+def _report_lost_claims(section: Section, rules: Sequence[Rule]) -> None:
+    """Reports demands for a claim where nobody has a token."""
+    has_tokens = any(rule.auth and rule.auth.is_needed for rule in rules)
+    for rule in rules:
+        if has_tokens or rule.allow is None or not needs_claims(rule.allow):
+            continue
+        steps = () if rule.pattern is None else ("paths", rule.pattern.source)
+        section.findings.problem(
+            (*section.path, *steps, "allow"),
+            f"`allow` of {section.label} asks for a claim, and nobody has a token; add `auth`",
+        )
+
+
+def _warn_of_cookies(section: Section, rules: Sequence[Rule]) -> None:
+    """Says that a cookie comes with whatever page somebody visits."""
+    anyone = any(ANYONE in (rule.origins or ()) for rule in rules)
+    if anyone and any(rule.auth and rule.auth.cookie for rule in rules):
+        section.warn(
+            None,
+            f'{section.label} takes tokens from a cookie and pages from "{ANYONE}": any page may '
+            "act as whoever visits it; list the `origins` of your own",
+        )
 
 
 def _tied(section: Section, tie: Tie) -> str:
