@@ -40,10 +40,13 @@ def read_file(path: Path) -> bytes:
         raise BadFile(
             f"{path} can't be read: {exc.strerror}; name a file that routerd may read"
         ) from exc
-    with open(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise BadFile(f"{path} is no file; name a file")
-        raw = file.read(LONGEST + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            raw = file.read(LONGEST + 1)
+    finally:
+        os.close(descriptor)
     if len(raw) > LONGEST:
         raise BadFile(f"{path} is over 4 MiB; name a file of keys or tokens alone")
     if not raw.strip():

@@ -1,11 +1,11 @@
 """Static tokens: a file of their SHA-256, so that whoever reads it still can't come in."""
 
 import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hmac import compare_digest
 from pathlib import Path
 
 import tomli
@@ -49,7 +49,7 @@ class StaticTokens:
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         found = None
         for known, bearer in self._bearers:  # all of them, also behind the right one
-            if hmac.compare_digest(known, digest):
+            if compare_digest(known, digest):
                 found = bearer
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             return None
