@@ -13,7 +13,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from routerd.certificate import CertificateFiles
 from routerd.connectors.websocket.frames import encode
+from routerd.connectors.websocket.identity import open_identity
 from routerd.connectors.websocket.secure import SecureTransport
+from routerd.errors import Rejected
+from routerd.feed import Feed
+from routerd.status import ListenerStatus
 from tests import (
     test_websocket_client,
     test_websocket_events,
@@ -248,3 +252,32 @@ async def shake_hands(certs: Certs) -> tuple[SecureTransport, trio.SSLStream[tri
         nursery.start_soon(transport.shake_hands)
         nursery.start_soon(client.do_handshake)
     return transport, client
+
+
+async def test_one_that_may_miss_messages_stays_and_hears_whole_ones_to_the_newest() -> None:
+    feed = Feed("drop_oldest")
+    async with open_house() as house:
+        client, groups = await house.connect("/echo"), house.connection.roster.groups
+        for number in range(2000):
+            payload = b"%d," % number + b"x" * 10_000
+            groups.publish(("echo",), encode(payload, is_text=True), feed=feed)
+            if number % 100 == 99:
+                await groups.wait_flushed()
+        numbers: list[int] = []
+        while not numbers or numbers[-1] < 1999:
+            heard = await client.read()
+            assert heard is not None
+            assert len(heard.payload) > 10_000
+            numbers.append(int(heard.payload.partition(b",")[0]))
+        assert numbers == sorted(set(numbers))
+        assert feed.missed["oldest"] == 2000 - len(numbers) > 0
+        assert await client.echo(b"still here") == b"still here"
+
+
+# --- the start
+
+
+async def test_a_pair_that_went_bad_since_the_check_ends_the_start(certs: Certs) -> None:
+    files = CertificateFiles(certs.server.cert, certs.client.key)
+    with pytest.raises(Rejected, match=r"^\[ws\] can't use certificate .* another certificate$"):
+        await open_identity(files, ListenerStatus("ws"))
