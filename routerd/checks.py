@@ -105,6 +105,7 @@ class SourceFacts:
         spec: for the connector's `open_source`.
         patterns: the addresses as patterns; captures come from them.
         metadata: names of the references `{@name}` that its messages have.
+        hidden: references among them that never have a value, since a token may stand there.
         has_types: whether each message has a type of its connection's wire format.
         losses: why a message may be lost; empty if it is given again until acknowledged.
         repeats: why a message may come twice.
@@ -115,6 +116,7 @@ class SourceFacts:
     spec: object
     patterns: tuple[Pattern, ...]
     metadata: frozenset[str]
+    hidden: frozenset[tuple[str, ...]] = frozenset()
     has_types: bool = False
     losses: tuple[Weakness, ...] = ()
     repeats: tuple[Weakness, ...] = ()

@@ -75,6 +75,8 @@ def value_of(source: str, payload: bytes = PAYLOAD) -> object:
         ("{@topic}", "plant/p1/line/7"),
         ("{@time}", "2023-11-14T22:13:20.250Z"),
         ("{@session} {@query.user} {@header.User-Agent}", "s1 ada x/1"),
+        ("{@claim.sub} {@claim.level} {@claim.rooms}", 'ada 3 ["a","b"]'),
+        ("{@claim.a.b} {@claim.a.c.d?}", "1 "),
         ("{@peer} {@path}", "192.0.2.1:7 /chat/a%20b"),
         ("{@query.none?}{@header.none?}", ""),
     ],

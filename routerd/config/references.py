@@ -58,7 +58,7 @@ class References:
                 case "capture" | "rest":
                     sentence = _capture_problem(use.reference, source.patterns)
                 case "meta":
-                    sentence = _metadata_problem(use.reference, source.metadata)
+                    sentence = _metadata_problem(use.reference, source)
                 case "field":
                     pass
             if sentence:
@@ -106,9 +106,14 @@ def _meant(name: str, patterns: Sequence[Pattern]) -> str:
     return f"; {has}a field of a JSON payload is `{{.{name}}}`"
 
 
-def _metadata_problem(reference: Reference, metadata: frozenset[str]) -> str:
-    if reference.name in metadata:
+def _metadata_problem(reference: Reference, source: SourceFacts) -> str:
+    if reference.path in source.hidden:
+        return (
+            f"`{{{reference}}}` is always missing: a client's token may stand there, and nobody "
+            "shall read it; take what the token says, {@claim.NAME}"
+        )
+    if reference.name in source.metadata:
         return ""
     named = {"query": "@query.NAME", "header": "@header.NAME", "claim": "@claim.NAME"}
-    has = listed(f"{{{named.get(one, f'@{one}')}}}" for one in sorted(metadata))
+    has = listed(f"{{{named.get(one, f'@{one}')}}}" for one in sorted(source.metadata))
     return f"messages from this source have no `{{{reference}}}`; they have {has}"

@@ -141,6 +141,7 @@ class WebSocketChecks:
             spec,
             tuple(pattern for pattern, _ in spec.wanted),
             _metadata(settings, has_types=has_types or all(events)),
+            hidden=_hidden(settings),
             has_types=has_types and not any(events),
             losses=(_NO_MEMORY,),
         )
@@ -234,6 +235,16 @@ def _metadata(settings: object | None, *, has_types: bool) -> frozenset[str]:
     found = METADATA | {"type"} if has_types else METADATA
     listener = cast("ListenerSettings | None", settings)
     return found | {"claim"} if listener is None or listener.entry.has_claims else found
+
+
+def _hidden(settings: object | None) -> frozenset[tuple[str, ...]]:
+    """What nobody may read of a handshake, since a token may stand there."""
+    listener = cast("ListenerSettings | None", settings)
+    if listener is None or not listener.entry.has_claims:
+        return frozenset()
+    auths = [rule.auth for rule in listener.entry.rules if rule.auth is not None]
+    queries = [("query", auth.query) for auth in auths if auth.query is not None]
+    return frozenset([("header", "authorization"), *queries])
 
 
 def _codec_of(settings: object | None) -> Codec | None:

@@ -150,10 +150,14 @@ def _report_lost_claims(section: Section, rules: Sequence[Rule]) -> None:
     for rule in rules:
         if has_tokens or rule.allow is None or not needs_claims(rule.allow):
             continue
-        steps = () if rule.pattern is None else ("paths", rule.pattern.source)
+        steps: KeyPath = ()
+        label = section.label
+        if rule.pattern is not None:
+            steps = ("paths", rule.pattern.source)
+            label = f"{quoted(rule.pattern.source)} in `paths` of {label}"
         section.findings.problem(
             (*section.path, *steps, "allow"),
-            f"`allow` of {section.label} asks for a claim, and nobody has a token; add `auth`",
+            f"`allow` of {label} asks for a claim, and nobody has a token; add `auth`",
         )
 
 
