@@ -3,27 +3,23 @@
 Hypothesis makes up what clients send; the listener runs in a thread of its own meanwhile.
 """
 
-import logging
 import os
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count
-from queue import SimpleQueue
 
 import pytest
-import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import websocket_house
-from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, frame, request
+from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, frame
 from tests.rfc6455 import Verdict, judge
 from tests.rig.certs import Certs
-from tests.websocket_house import ROOMY, open_house
+from tests.threaded_house import Listener, running_listener
+from tests.websocket_house import ROOMY
 
 pytestmark = pytest.mark.slow
 
@@ -80,123 +76,9 @@ streams = st.builds(lambda first, then, rest: first + then + rest, good, bad, go
 cuts = st.lists(st.integers(1, 300), max_size=6)
 
 
-class Grumbles(logging.Handler):
-    """What the log has of warnings and worse."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
-
-class Listener:
-    """One in a thread; each of its clients has a room for itself."""
-
-    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
-        self.port = port
-        self.tls = tls
-        self.grumbles = Grumbles()
-        self._rooms = count()
-
-    @contextmanager
-    def client(self) -> Iterator["Blocking"]:
-        """A client that is in."""
-        with self.connection() as plain:
-            sock = self.tls.wrap_socket(plain, server_hostname="127.0.0.1") if self.tls else plain
-            with sock:
-                client = Blocking(sock)
-                sock.sendall(request(f"/echo/{next(self._rooms)}"))
-                client.read_head()
-                yield client
-
-    @contextmanager
-    def connection(self) -> Iterator[socket.socket]:
-        """One on which nothing was said yet."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            yield sock
-
-
-class Blocking:
-    """A client without trio."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self._received = b""
-
-    def read_head(self) -> None:
-        while b"\r\n\r\n" not in self._received:
-            assert self._receive(), "refused"
-        head, _, self._received = self._received.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 ")
-
-    def send(self, data: bytes, cuts: list[int]) -> None:
-        """In segments of these sizes, and then the rest."""
-        for size in cuts:
-            self.sock.sendall(data[:size])
-            data = data[size:]
-        self.sock.sendall(data)
-
-    def read(self, most: int) -> list[Frame]:
-        """As many frames, or those until the end."""
-        found: list[Frame] = []
-        while len(found) < most:
-            parsed = self._take_frame()
-            if parsed is not None:
-                found.append(parsed)
-            elif not self._receive():
-                break
-        return found
-
-    def _receive(self) -> bool:
-        data = self.sock.recv(1 << 16)
-        self._received += data
-        return bool(data)
-
-    def _take_frame(self) -> Frame | None:
-        data = self._received
-        if len(data) < 2 or len(data) < (start := {126: 4, 127: 10}.get(data[1], 2)):
-            return None
-        end = start + (data[1] if start == 2 else int.from_bytes(data[2:start], "big"))
-        if len(data) < end:
-            return None
-        assert data[0] & 0xF0 == 0x80
-        self._received = data[end:]
-        return Frame(data[0] & 0x0F, data[start:end])
-
-
-@contextmanager
-def running_listener(tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
-    ports: SimpleQueue[int] = SimpleQueue()
-    tokens: SimpleQueue[tuple[trio.lowlevel.TrioToken, trio.Event]] = SimpleQueue()
-
-    async def live() -> None:
-        async with open_house(limits=LIMITS) as house:
-            done = trio.Event()
-            tokens.put((trio.lowlevel.current_trio_token(), done))
-            ports.put(house.port)
-            await done.wait()
-            await house.connection.roster.wait_empty()
-
-    thread = threading.Thread(target=trio.run, args=(live,))
-    thread.start()
-    token, done = tokens.get(timeout=10)
-    found = Listener(ports.get(timeout=10), tls)
-    logging.getLogger("routerd").addHandler(found.grumbles)
-    try:
-        yield found
-    finally:
-        logging.getLogger("routerd").removeHandler(found.grumbles)
-        token.run_sync_soon(done.set)
-        thread.join(timeout=10)
-        assert not thread.is_alive()
-
-
 @pytest.fixture(scope="module")
 def listener() -> Iterator[Listener]:
-    with running_listener() as found:
+    with running_listener(limits=LIMITS) as found:
         yield found
 
 
@@ -204,7 +86,8 @@ def listener() -> Iterator[Listener]:
 def tls_listener(certs: Certs) -> Iterator[Listener]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(websocket_house, "TLS", certs)
-        with running_listener(ssl.create_default_context(cafile=certs.ca)) as found:
+        tls = ssl.create_default_context(cafile=certs.ca)
+        with running_listener(tls=tls, limits=LIMITS) as found:
             yield found
 
 
