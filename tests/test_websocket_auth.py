@@ -40,6 +40,18 @@ OPEN_ECHO = f'{TOKENS}\n[ws.paths."/echo"]\nauth = "none"'
 CLOSED_ROOM = f'[ws.paths."/echo/{{room}}"]\n{TOKENS}'
 
 
+def meeting(decides: str) -> str:
+    """Two patterns that meet at one path, which a third decides."""
+    return f"""
+[ws.paths."/echo/{{room}}"]
+{TOKENS}
+[ws.paths."/{{place}}/open"]
+auth = "none"
+[ws.paths."/echo/open"]
+{decides}
+"""
+
+
 def rooms(allow: str) -> str:
     return f'{BOTH}\n[ws.paths."/echo/{{room}}"]\nallow = {{ {allow} }}'
 
@@ -222,6 +234,9 @@ CASES = [
     Case("nobody at an unknown path", TOKENS, (), NO_TOKEN, "/nowhere"),
     Case("somebody at an unknown path", TOKENS, (bearer(STATIC),), NOT_FOUND, "/nowhere"),
     Case("nobody at an unknown path beside a closed one", CLOSED_ROOM, (), NOT_FOUND, "/nowhere"),
+    Case("nobody where two meet and a third asks", meeting(TOKENS), (), NO_TOKEN, "/echo/open"),
+    Case("nobody where a third asks nothing", meeting('auth = "none"'), (), IN, "/echo/open"),
+    Case("nobody beside the meeting", meeting('auth = "none"'), (), NO_TOKEN, "/echo/opens"),
     # What a token allows.
     Case("a room of the list", ROOMS, (bearer(STATIC),), IN, "/echo/a"),
     Case("a room that is not in it", ROOMS, (bearer(STATIC),), NOT_ALLOWED, "/echo/c"),

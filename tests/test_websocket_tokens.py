@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from routerd.config.load import load_table
 from routerd.connectors.websocket.entry import tokens as tokens_module
 from routerd.connectors.websocket.entry.files import LONGEST, BadFile, Held, exposure, read_file
 from routerd.connectors.websocket.entry.keys import read_key, read_key_set
@@ -209,3 +210,29 @@ def test_what_was_good_stays_when_the_file_is_bad(tmp_path: Path) -> None:
     path.write_text("two")
     assert held.reload() == ()
     assert held.value == b"two"
+
+
+def test_what_is_unsafe_and_not_wrong_is_a_warning(folder: Path) -> None:
+    (folder / "tokens.toml").chmod(0o644)
+    (folder / "rsa.pem").chmod(0o666)
+    path = folder / "routes.toml"
+    path.write_text(
+        """
+[ws]
+listen = "127.0.0.1:0"
+auth = { tokens = "tokens.toml", cookie = "sid", jwt = [{ key = "rsa.pem", algorithm = "RS256" }] }
+[ws.paths."/a"]
+origins = ["*"]
+[[route]]
+name = "r"
+from = "ws:/a"
+to = "group:/a"
+"""
+    )
+
+    said = [warning.sentence for warning in load_table(path).warnings]
+
+    assert len(said) == 3
+    assert "pages from" in said[0]
+    assert "may be changed by others (mode 0666)" in said[1]
+    assert "may be read by others (mode 0644); do `chmod 600" in said[2]
