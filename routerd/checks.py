@@ -109,8 +109,12 @@ class SourceFacts:
         has_types: whether each message has a type of its connection's wire format.
         losses: why a message may be lost; empty if it is given again until acknowledged.
         repeats: why a message may come twice.
+        exceptions: which of its messages may be lost all the same, in a promise.
+        is_told: whether each message is given again until its sender is told what became of it:
+            then what is refused for good is lost to nobody's surprise.
         confirmation: what acknowledging is called here, e.g. `PUBACK`.
         rests_on: what the promise rests on at the peer, each a sentence.
+        hints: how it could promise more, each a sentence.
     """
 
     spec: object
@@ -120,9 +124,12 @@ class SourceFacts:
     has_types: bool = False
     losses: tuple[Weakness, ...] = ()
     repeats: tuple[Weakness, ...] = ()
+    exceptions: tuple[Weakness, ...] = ()
+    is_told: bool = False
     confirmation: str = ""
     session: Session | None = None
     rests_on: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

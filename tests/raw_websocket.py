@@ -107,9 +107,9 @@ class RawClient:
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
 
-    async def open(self, path: str = "/echo") -> "RawClient":
-        """Completes the handshake."""
-        await self.send(request(path))
+    async def open(self, path: str = "/echo", *more: bytes) -> "RawClient":
+        """Completes the handshake; `more` are header lines."""
+        await self.send(request(path, *more))
         status, _ = await self.read_answer()
         assert status == 101, status
         return self
@@ -167,20 +167,11 @@ class RawClient:
         return bool(data)
 
     def _take_frame(self) -> Frame | None:
-        data = self._received
-        if len(data) < 2:
+        found = split(self._received)
+        if found is None:
             return None
-        size, start = data[1] & 0x7F, 2
-        if size > 125:
-            start = 4 if size == 126 else 10
-            if len(data) < start:
-                return None
-            size = int.from_bytes(data[2:start], "big")
-        assert not data[1] & 0x80, "a server does not mask"
-        if len(data) < start + size:
-            return None
-        self._received = data[start + size :]
-        return Frame(data[0] & 0x0F, data[start : start + size])
+        first, self._received = found
+        return first
 
 
 async def connect(
@@ -205,3 +196,19 @@ async def connect(
         sock.close()
         raise
     return RawClient(trio.SocketStream(sock))
+
+
+def split(data: bytes) -> tuple[Frame, bytes] | None:
+    """The first frame that a server sent, and what follows it; None while it isn't whole."""
+    if len(data) < 2:
+        return None
+    size, start = data[1] & 0x7F, 2
+    if size > 125:
+        start = 4 if size == 126 else 10
+        if len(data) < start:
+            return None
+        size = int.from_bytes(data[2:start], "big")
+    assert not data[1] & 0x80, "a server does not mask"
+    if len(data) < start + size:
+        return None
+    return Frame(data[0] & 0x0F, data[start : start + size]), data[start + size :]

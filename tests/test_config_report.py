@@ -58,6 +58,7 @@ def test_a_good_table_is_its_routes_and_warnings(tmp_path: Path) -> None:
         "on_error": "stop",
         "session": {"name": "id-r", "broker": "127.0.0.1:1883", "expiry_seconds": 90},
         "rests_on": first["rests_on"],
+        "hints": [],
     }
     assert "max_queued_messages" in first["rests_on"][0]
     assert (second["guarantee"], second["on_error"], second["rests_on"]) == (None, "drop", [])
@@ -105,6 +106,17 @@ def test_what_promises_rest_on_and_warnings_come_last_with_their_lines(tmp_path:
         "routes.toml:5: warning: `session_expiry` of [",
     ]
     assert verdict == "routes.toml is good: 2 routes and 1 warning"
+
+
+def test_how_routes_could_promise_more_is_said_once_for_all_of_them(tmp_path: Path) -> None:
+    route = '[[route]]\nname = "{0}"\nfrom = "ws:/{0}"\nto = "kafka:{0}"\n'
+    head = '[ws]\nlisten = "127.0.0.1:0"\n[kafka]\nbootstrap_servers = "127.0.0.1:9092"\n'
+    table = load(tmp_path, head + route.format("a") + route.format("b"))
+    *_, notes, _ = render_text("routes.toml", table, columns=1000).split("\n\n")
+    assert notes.startswith("routes.toml:5: hint: a client that speaks routerd.ack.v1 is told")
+    assert notes.endswith("at least once (`a` and `b`)")
+    hints = [one["hints"] for one in json.loads(render_json(table))["routes"]]
+    assert hints[0] == hints[1] != []
 
 
 @pytest.mark.parametrize("columns", [40, 71, 100])

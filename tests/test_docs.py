@@ -23,6 +23,7 @@ PAGES = (
     "reference.md",
     "tls.md",
     "websocket-access.md",
+    "websocket-clients.md",
     "websocket.md",
 )
 

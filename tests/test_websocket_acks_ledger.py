@@ -8,18 +8,17 @@ from hypothesis import strategies as st
 
 from routerd.connectors.websocket.acks.ledger import Ledger
 from routerd.connectors.websocket.acks.words import UNMATCHED, Failure
-from tests.raw_websocket import RawClient
+from tests.raw_websocket import split
 
 FELL = Failure("a: route_restarted", is_final=False)
 
 
 def said(answers: bytes) -> list[str]:
     """The texts of frames."""
-    client = RawClient(None)  # type: ignore[arg-type]
-    client._received = answers  # noqa: SLF001
     texts = []
-    while (found := client._take_frame()) is not None:  # noqa: SLF001
-        texts.append(found.payload.decode())
+    while (found := split(answers)) is not None:
+        first, answers = found
+        texts.append(first.payload.decode())
     return texts
 
 

@@ -16,7 +16,7 @@ from routerd.connectors.websocket.acks.words import (
 )
 from routerd.connectors.websocket.frames import encode
 from routerd.errors import DeliveryFailed
-from tests.raw_websocket import RawClient
+from tests.raw_websocket import split
 
 ROUTE_FELL = Failure("chat: route_restarted", is_final=False)
 REFUSED = Failure("archive: rejected", is_final=True)
@@ -99,18 +99,12 @@ def test_a_message_that_nobody_could_take_is_of_no_use_a_second_time() -> None:
 
 def test_a_reason_is_one_line_of_text_and_not_a_long_one() -> None:
     failure = Failure("chat: unroutable: " + "a\nb\x00\udc80" * 100, is_final=True)
-    said = text_of_any(encode_nack(b"7", [failure], taken=0, routes=1))
+    found = split(encode_nack(b"7", [failure], taken=0, routes=1))
+    assert found is not None
+    said = found[0].payload.decode()
     assert said.startswith("nack 7 final chat: unroutable: a b ?a b ?")
     assert said.endswith("...")
     assert len(said) < 250
-
-
-def text_of_any(frame: bytes) -> str:
-    client = RawClient(None)  # type: ignore[arg-type]
-    client._received = frame  # noqa: SLF001
-    found = client._take_frame()  # noqa: SLF001
-    assert found is not None
-    return found.payload.decode()
 
 
 @pytest.mark.slow

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from routerd.address import parse_group_path, parse_path_pattern
 from routerd.connectors.websocket.settings import GroupSinkSpec, WebSocketSourceSpec
 from routerd.message import Message
 from routerd.receipt import SinkCounts
-from tests.contracts import SINK_RULES, SOURCE_RULES, SinkRule, SourceRule, name_of
+from tests.ack_house import ACK
+from tests.contracts import PATIENCE, SINK_RULES, SOURCE_RULES, SinkRule, SourceRule, name_of
 from tests.fakes import fake_status
 from tests.raw_websocket import TEXT, RawClient, frame
 from tests.websocket_house import House, context_of, open_house
@@ -104,6 +106,50 @@ class PathCase:
         raise NotImplementedError("a route that reads from a path has no connection of its own")
 
 
+class AckCase(PathCase):
+    """The same with a client that wants answers, and gets them beyond the life of the route."""
+
+    outlives_route = True
+    says_no = True
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house)
+        self._sent = 0
+        self._acks = self._nacks = 0
+
+    async def send(self, payloads: Sequence[bytes]) -> None:
+        assert self.client is not None
+        for payload in payloads:
+            self._sent += 1
+            await self.client.send(frame(TEXT, b"pub %d %s" % (self._sent, payload)))
+
+    async def acknowledged(self, count: int) -> None:
+        with trio.fail_after(PATIENCE):
+            while self._acks < count:
+                await self._hear()
+
+    async def count_acknowledged(self) -> int:
+        await self._hear_all()
+        return self._acks
+
+    async def count_refused(self) -> int:
+        await self._hear_all()
+        return self._nacks
+
+    async def _hear_all(self) -> None:
+        with trio.move_on_after(0.05):
+            while True:
+                await self._hear()
+
+    async def _hear(self) -> None:
+        assert self.client is not None
+        found = await self.client.read()
+        assert found is not None
+        word = found.payload.split(b" ")[0]
+        self._acks += word == b"ack"
+        self._nacks += word == b"nack"
+
+
 @asynccontextmanager
 async def group_case() -> AsyncIterator[GroupCase]:
     async with open_house() as house:
@@ -119,6 +165,14 @@ async def path_case() -> AsyncIterator[PathCase]:
         yield case
 
 
+@asynccontextmanager
+async def ack_case() -> AsyncIterator[AckCase]:
+    async with open_house() as house:
+        case = AckCase(house)
+        case.client = await (await house.dial()).open("/in", ACK)
+        yield case
+
+
 @pytest.mark.parametrize("rule", SINK_RULES, ids=name_of)
 async def test_the_group_sink_keeps_the_contract(rule: SinkRule) -> None:
     async with group_case() as case:
@@ -128,4 +182,12 @@ async def test_the_group_sink_keeps_the_contract(rule: SinkRule) -> None:
 @pytest.mark.parametrize("rule", SOURCE_RULES, ids=name_of)
 async def test_the_source_keeps_the_contract(rule: SourceRule) -> None:
     async with path_case() as case:
+        await rule(case)
+
+
+@pytest.mark.parametrize("rule", SOURCE_RULES, ids=name_of)
+async def test_the_source_keeps_the_contract_with_a_client_that_wants_answers(
+    rule: SourceRule,
+) -> None:
+    async with ack_case() as case:
         await rule(case)

@@ -6,9 +6,8 @@ from trio.testing import MockClock
 from routerd.address import parse_path_pattern
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.handshake import Handshake
-from routerd.connectors.websocket.intake import Intake
+from routerd.connectors.websocket.intake import Complaints, Intake
 from routerd.connectors.websocket.paths import Paths
-from routerd.connectors.websocket.roster import Reading
 from routerd.connectors.websocket.session import Session
 from routerd.connectors.websocket.source import PATIENCE, Inlet, WebSocketSource
 from routerd.mailbox import Mailbox
@@ -45,14 +44,11 @@ class Client:
         place = paths.find(("chat",))
         assert place is not None
         self.status = ListenerStatus("ws")
-        reading = Reading(CODECS[codec], bad_frames=3)
         self.bad_ends = 0
         self.intake = Intake(
-            Session(ASKED, peer="", codec=reading.codec, send=lambda _: True),
+            Session(ASKED, peer="", codec=CODECS[codec], send=lambda _: True),
             place,
-            reading=reading,
-            status=self.status,
-            on_bad_frames=self._end,
+            complaints=Complaints(self.status, place.label, most=3, on_bad_frames=self._end),
         )
 
     def say(self, *texts: bytes) -> bool:

@@ -156,6 +156,7 @@ class Room:
                 self.heard += batch.messages
                 await self._sink.accept(batch.messages)
                 self.status.delivered += len(batch.messages)
+                batch.source.settle([batch])
                 self.mailbox.release([batch])
 
     def fall(self) -> None:
@@ -174,11 +175,19 @@ async def open_house(
     bad_frames: int = 10,
     limits: Limits = ROOMY,
     entry: EntrySettings = OPEN,
+    require_ack: bool = False,
 ) -> AsyncIterator[House]:
     """A listener on a free port; `/echo` and `/echo/*` are rooms."""
     status = DaemonStatus("test")
     connector = WebSocketConnector()
-    listener = replace(SETTINGS, codec=codec, bad_frames=bad_frames, limits=limits, entry=entry)
+    listener = replace(
+        SETTINGS,
+        codec=codec,
+        bad_frames=bad_frames,
+        limits=limits,
+        entry=entry,
+        require_ack=require_ack,
+    )
     tls = None
     if TLS is not None:
         files = CertificateFiles(TLS.server.cert, TLS.server.key)

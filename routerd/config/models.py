@@ -58,6 +58,7 @@ class SourceModel:
         patterns: one for each address; all of them define every capture.
         session: what the broker keeps for this route, if it does.
         rests_on: what the promise needs of the broker, in sentences.
+        hints: how it could promise more, in sentences.
     """
 
     connection: str
@@ -65,6 +66,7 @@ class SourceModel:
     patterns: tuple[Pattern, ...]
     session: Session | None = None
     rests_on: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

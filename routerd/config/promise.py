@@ -54,7 +54,9 @@ def promise_of(
         text = f"{kind}: {_names([*losses, *disorders])}"
         broken = _once([*losses, *disorders])
         return Promise(text, broken, _once(repeats), is_at_least_once=False)
-    limits = [*disorders, *([_DROPS] if on_error == "drop" else [])]
+    limits = [*disorders, *source.exceptions]
+    if on_error == "drop" and not source.is_told:
+        limits.append(_DROPS)
     after = " and ".join(text for text, _ in required)
     beside = f" (but {_names(limits)})" if limits else ""
     text = f"at least once{beside}: {source.confirmation} after {after}"

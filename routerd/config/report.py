@@ -1,7 +1,7 @@
 """What `routerd check` prints: each route and its promise, or every problem."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from routerd.config.models import RouteModel, SinkModel, Table
 from routerd.findings import listed
@@ -30,7 +30,11 @@ def render_text(
     lines: list[str] = []
     for route in table.routes:
         lines += [*_route_lines(route, columns, paint), ""]
-    notes = [*_conditions(table.routes), *(("warning", warning) for warning in table.warnings)]
+    notes = [
+        *(("rests on", one) for one in _shared(table.routes, lambda route: route.source.rests_on)),
+        *(("hint", one) for one in _shared(table.routes, lambda route: route.source.hints)),
+        *(("warning", warning) for warning in table.warnings),
+    ]
     for kind, note in notes:
         lines += _note_lines(file, kind, note, columns, paint)
     if notes:
@@ -85,15 +89,17 @@ def _route_lines(route: RouteModel, columns: int, paint: Paint) -> list[str]:
     return lines
 
 
-def _conditions(routes: Iterable[RouteModel]) -> list[tuple[str, Problem]]:
-    """What promises rest on, each once, with the routes that they are of."""
+def _shared(
+    routes: Iterable[RouteModel], sentences: Callable[[RouteModel], Iterable[str]]
+) -> list[Problem]:
+    """What is to be said of several routes, each sentence once, with those that it is about."""
     of: dict[str, list[RouteModel]] = {}
     for route in routes:
-        for condition in route.source.rests_on:
-            of.setdefault(condition, []).append(route)
+        for sentence in sentences(route):
+            of.setdefault(sentence, []).append(route)
     return [
-        ("rests on", Problem(its[0].line, f"{condition} ({listed(one.name for one in its)})"))
-        for condition, its in of.items()
+        Problem(its[0].line, f"{sentence} ({listed(one.name for one in its)})")
+        for sentence, its in of.items()
     ]
 
 
@@ -125,6 +131,7 @@ def _route_object(route: RouteModel) -> dict[str, object]:
         "session": session
         and {"name": session.name, "broker": session.peer, "expiry_seconds": session.kept_for},
         "rests_on": list(route.source.rests_on),
+        "hints": list(route.source.hints),
     }
 
 

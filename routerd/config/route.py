@@ -117,6 +117,7 @@ def _model(
             source.patterns,
             session=source.session,
             rests_on=source.rests_on if promise.is_at_least_once else (),
+            hints=source.hints if _counts_on_more(guarantee, sinks) else (),
         ),
         sinks=tuple(
             SinkModel(endpoint.text, endpoint.connection, facts.spec, facts.required, facts.terms)
@@ -253,12 +254,13 @@ def _report_lost_replies(
 
 def _read_on_error(route: Section, source: SourceFacts | None) -> OnError:
     losses = source.losses if source else ()
-    default: OnError = "drop" if losses else "stop"
+    is_told = source is not None and source.is_told
+    default: OnError = "drop" if losses or is_told else "stop"
     if route.raw("on_error") == _DEAD_LETTER:
         route.problem(
             "on_error",
             f'`on_error = "dead_letter"` of {route.label} comes with a later version; write '
-            f'"{default}"' + ("" if losses else ' or "drop"'),
+            f'"{default}"' + ("" if default == "drop" else ' or "drop"'),
         )
         return default
     options: tuple[OnError, ...] = ("stop", "drop")
@@ -268,6 +270,12 @@ def _read_on_error(route: Section, source: SourceFacts | None) -> OnError:
             "on_error",
             f'`on_error = "stop"` of {route.label} needs a source that gives a message again, and '
             f'{losses[0].name} doesn\'t; write "drop" or remove it',
+        )
+    elif chosen == "stop" and is_told:
+        route.problem(
+            "on_error",
+            f'`on_error = "stop"` of {route.label} would stop it for all of its clients because '
+            'of what one of them sent; write "drop" or remove it, and the sender is told',
         )
     return chosen
 
@@ -279,6 +287,13 @@ def _read_guarantee(route: Section) -> Guarantee | None:
     chosen = route.choice("guarantee", options, default="at_least_once")
     # What isn't one of them is reported; nothing is held against one that nobody wrote.
     return chosen if chosen == route.raw("guarantee") else None
+
+
+def _counts_on_more(
+    guarantee: Guarantee | None, sinks: Sequence[tuple[Endpoint, SinkFacts]]
+) -> bool:
+    """Whether it matters to the author what a source could promise."""
+    return guarantee != "at_most_once" and any(facts.required for _, facts in sinks)
 
 
 def _check_guarantee(route: Section, guarantee: Guarantee | None, promise: Promise) -> None:

@@ -16,10 +16,10 @@ from routerd.checks import (
     SinkFacts,
     SourceFacts,
     Terms,
-    Weakness,
     refuse_required,
     report_overlaps,
 )
+from routerd.connectors.websocket.acks.promise import with_promise
 from routerd.connectors.websocket.certificate_keys import CERTIFICATE_KEYS, read_certificate
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import BadType, Codec
@@ -39,7 +39,11 @@ from routerd.template import TemplateError
 
 _LISTEN = 'write listen = "HOST:PORT"'
 _LIMITS = "limits stand in a table of their own: [ws.limits]"
+_ANSWERS = "write `require_ack = true` to let in only clients that want answers"
 HINTS = {
+    "ack": _ANSWERS,
+    "subprotocol": _ANSWERS,
+    "subprotocols": _ANSWERS,
     "host": _LISTEN,
     "port": _LISTEN,
     "bind": _LISTEN,
@@ -56,10 +60,6 @@ HINTS = {
 _LATER = ("types", "type")
 _SLOW = 'it belongs to a group: to = { address = "group:/PATH", slow = "latest" }'
 METADATA = frozenset({"session", "time", "query", "header", "peer", "path"})
-_NO_MEMORY = Weakness(
-    "WebSocket",
-    "a WebSocket client doesn't give a message again; read from mqtt: at QoS 1",
-)
 
 
 class WebSocketChecks:
@@ -68,7 +68,8 @@ class WebSocketChecks:
     connector = "websocket"
     table = "ws"
     keys = (
-        "listen", "codec", "bad_frames", "goodbye_spread", "limits", "paths", "trusted_proxies",
+        "listen", "codec", "bad_frames", "goodbye_spread", "limits", "require_ack", "paths",
+        "trusted_proxies",
         *entry.KEYS, *CERTIFICATE_KEYS,
     )  # fmt: skip
     main_key = 'listen = "127.0.0.1:8800"'
@@ -86,6 +87,7 @@ class WebSocketChecks:
         limits = read_limits(section, key)
         who = entry.read_entry(section)
         certificate = read_certificate(section)
+        require_ack = section.flag("require_ack", default=False)
         section.finish()
         if not host:
             return None
@@ -99,6 +101,7 @@ class WebSocketChecks:
             limits=limits,
             entry=who,
             certificate=certificate,
+            require_ack=require_ack,
         )
 
     def listens_on(self, settings: object) -> tuple[str, int]:
@@ -137,14 +140,15 @@ class WebSocketChecks:
         spec = WebSocketSourceSpec(tuple(one for _, one in wanted))
         events = [is_event(kind) for _, kind in spec.wanted]
         has_types = bool(codec and codec.has_types)
-        return SourceFacts(
+        facts = SourceFacts(
             spec,
             tuple(pattern for pattern, _ in spec.wanted),
             _metadata(settings, has_types=has_types or all(events)),
             hidden=_hidden(settings),
             has_types=has_types and not any(events),
-            losses=(_NO_MEMORY,),
         )
+        require_ack = settings is not None and cast("ListenerSettings", settings).require_ack
+        return with_promise(facts, require_ack=require_ack, are_events=events)
 
     @staticmethod
     def _path(endpoint: Endpoint, codec: Codec | None) -> tuple[Pattern, str | None] | None:

@@ -11,11 +11,14 @@ import trio
 import trio_websocket
 from wsproto.utilities import LocalProtocolError
 
+from routerd.connectors.websocket.acks.desk import Desk
+from routerd.connectors.websocket.acks.member import MarkedMember
+from routerd.connectors.websocket.acks.words import SUBPROTOCOL
 from routerd.connectors.websocket.entry.muzzle import Muzzle
 from routerd.connectors.websocket.entry.policy import Visa
 from routerd.connectors.websocket.frames import encode_close
 from routerd.connectors.websocket.handshake import PLAIN, Handshake, Refused, parse
-from routerd.connectors.websocket.intake import Intake, Taker
+from routerd.connectors.websocket.intake import Complaints, Intake, Taker
 from routerd.connectors.websocket.keepalive import next_ping
 from routerd.connectors.websocket.paths import Place, SessionEvent
 from routerd.connectors.websocket.reasons import Ending, Refusal
@@ -169,7 +172,10 @@ class Client:
             place = self._roster.paths.find(asked.segments)
             self._label = place.label if place is not None else ""
             peer = self._locate(asked)
-            return self._roster.policy.admit(asked, peer=peer, place=place), peer
+            visa = self._roster.policy.admit(asked, peer=peer, place=place)
+            if self._roster.reading.require_ack and not asked.offers(SUBPROTOCOL):
+                raise Refused(Refusal.NO_ACK, b"Sec-WebSocket-Protocol: " + SUBPROTOCOL.encode())
+            return visa, peer
         raise Refused(Refusal.TIMEOUT)
 
     def _locate(self, asked: Handshake) -> str:
@@ -191,13 +197,15 @@ class Client:
         """What follows an acceptable request: the client is a member of its group meanwhile."""
         roster, writer = self._roster, self._writer
         asked, place = visa.asked, visa.place
-        subprotocol = PLAIN if asked.offers(PLAIN) else None
-        member = writer if visa.may_subscribe else None
+        subprotocol = next((one for one in (SUBPROTOCOL, PLAIN) if asked.offers(one)), None)
+        is_answered = subprotocol == SUBPROTOCOL
+        hears = MarkedMember(writer, roster.marker) if is_answered else writer
+        member = hears if visa.may_subscribe else None
         session = Session(
             asked,
             peer=peer,
             codec=roster.reading.codec,
-            send=writer.offer,
+            send=hears.offer,
             claims=visa.bearer.claims,
         )
 
@@ -207,16 +215,18 @@ class Client:
                 roster.curfew.add(self, visa.bearer.expires_at)
             _announce("@connect", session, place)
 
-        intake: Taker = Intake(
-            session,
-            place,
-            reading=roster.reading,
-            status=roster.status,
+        complaints = Complaints(
+            roster.status,
+            place.label,
+            most=roster.reading.bad_frames,
             on_bad_frames=lambda: self.end(Ending.BAD_FRAMES),
         )
+        if is_answered:
+            session.desk = Desk(session, place, complaints=complaints, send=writer.offer)
+        taker: Taker = session.desk or Intake(session, place, complaints=complaints)
         if not visa.may_publish:
-            intake = Muzzle(lambda: self.end(Ending.FORBIDDEN))
-        stream.present(asked.encode(subprotocol), taker=intake, on_open=enter)
+            taker = Muzzle(lambda: self.end(Ending.FORBIDDEN))
+        stream.present(asked.encode(subprotocol), taker=taker, on_open=enter)
         try:
             request = await trio_websocket.wrap_server_stream(
                 nursery,
@@ -238,6 +248,8 @@ class Client:
                 _announce("@disconnect", session, place)
         # A bug that the reader met closes its channel one turn before it cancels us.
         await trio.lowlevel.checkpoint()
+        if session.desk is not None:
+            await session.desk.close(is_awaited=self._ending is Ending.RESTART)
         stream.is_hopeless = self._is_hopeless
         with trio.move_on_after(self._limits.close_timeout):
             await socket.aclose((self._ending or Ending.CLIENT).code)
@@ -262,6 +274,8 @@ class Client:
             try:
                 await socket.ping()
             except _GONE:
+                if stream.is_held:
+                    self._reading.cancel()  # it is gone, and nobody reads that
                 return
         if patience.cancelled_caught and stream.has_listened_since(asked_at):
             self.end(Ending.PING_TIMEOUT, is_hopeless=True)

@@ -53,7 +53,7 @@ class WebSocketConnection(Connection):
             count_queued=self.count_queued,
         )
         self.roster = Roster(
-            Reading(self._codec, settings.bad_frames),
+            Reading(self._codec, settings.bad_frames, require_ack=settings.require_ack),
             self.status,
             settings.limits,
             Policy(settings.entry),

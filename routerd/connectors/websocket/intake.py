@@ -13,7 +13,6 @@ import trio
 from routerd.connectors.websocket.codecs.codec import Undecodable
 from routerd.connectors.websocket.lane import Said
 from routerd.connectors.websocket.paths import Place
-from routerd.connectors.websocket.roster import Reading
 from routerd.connectors.websocket.session import Session
 from routerd.connectors.websocket.source import PATIENCE, Inlet
 from routerd.message import Message
@@ -36,38 +35,58 @@ class Taker(Protocol):
         """
 
 
+class Complaints:
+    """What is wrong with what one client says, counted for its path; too much of it ends it."""
+
+    __slots__ = ("_label", "_most", "_on_bad_frames", "_status", "_undecodable")
+
+    def __init__(
+        self, status: ListenerStatus, label: str, *, most: int, on_bad_frames: Callable[[], None]
+    ) -> None:
+        """Nothing is wrong yet.
+
+        Args:
+            status: its listener's.
+            label: its path's.
+            most: so many frames that the codec can't read are too many.
+            on_bad_frames: called when they are; it shall be ended, and nothing more is taken.
+        """
+        self._status = status
+        self._label = label
+        self._most = most
+        self._on_bad_frames = on_bad_frames
+        self._undecodable = 0
+
+    def unmatched(self) -> None:
+        """No route takes a message."""
+        self._status.unmatched[self._label] += 1
+
+    def undecodable(self) -> bool:
+        """A frame says nothing. False: the client is ended for it."""
+        self._status.undecodable[self._label] += 1
+        self._undecodable += 1
+        if self._undecodable < self._most:
+            return True
+        self._on_bad_frames()
+        return False
+
+
 class Intake:
     """The `Taker` of a client that wants no answers."""
 
-    __slots__ = (
-        "_on_bad_frames", "_place", "_reading", "_session", "_status", "_undecodable", "_waiting"
-    )  # fmt: skip
+    __slots__ = ("_complaints", "_place", "_session", "_waiting")
 
-    def __init__(
-        self,
-        session: Session,
-        place: Place,
-        *,
-        reading: Reading,
-        status: ListenerStatus,
-        on_bad_frames: Callable[[], None],
-    ) -> None:
+    def __init__(self, session: Session, place: Place, *, complaints: Complaints) -> None:
         """One for a client that was let in.
 
         Args:
             session: the client's.
             place: what its path means.
-            reading: how its listener reads.
-            status: its listener's.
-            on_bad_frames: called when it sent too many frames that the codec can't read; it
-                shall be ended, and nothing more is taken.
+            complaints: about what it sends.
         """
         self._session = session
         self._place = place
-        self._reading = reading
-        self._status = status
-        self._on_bad_frames = on_bad_frames
-        self._undecodable = 0
+        self._complaints = complaints
         self._waiting: list[tuple[Inlet, list[Message]]] = []  # few, and mostly none
 
     def take(self, said: Sequence[Said]) -> bool:
@@ -99,19 +118,19 @@ class Intake:
 
     def _sort(self, said: Sequence[Said]) -> dict[Inlet, list[Message]]:
         """What each route gets. Hot."""
-        decode, find_takers = self._reading.codec.decode, self._place.takers
         session, path = self._session, self._session.path
+        decode, find_takers = session.codec.decode, self._place.takers
         parts: dict[Inlet, list[Message]] = {}
         for data, was_text in said:
             try:
                 kind, payload, is_text = decode(data, is_text=was_text)
             except Undecodable:
-                if self._ends_undecodable():
-                    break
-                continue
+                if self._complaints.undecodable():
+                    continue
+                break
             takers = find_takers(kind)
             if not takers:
-                self._status.unmatched[self._place.label] += 1
+                self._complaints.unmatched()
             for inlet in takers:
                 message = Message(path, payload, 0, is_text, session, kind)
                 if inlet in parts:
@@ -119,12 +138,3 @@ class Intake:
                 else:
                     parts[inlet] = [message]
         return parts
-
-    def _ends_undecodable(self) -> bool:
-        """Counts a frame that says nothing; whether the client is ended for it."""
-        self._status.undecodable[self._place.label] += 1
-        self._undecodable += 1
-        if self._undecodable < self._reading.bad_frames:
-            return False
-        self._on_bad_frames()
-        return True

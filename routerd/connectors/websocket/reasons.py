@@ -22,6 +22,7 @@ class Refusal(Enum):
     ORIGIN = "origin", HTTPStatus.FORBIDDEN
     TOKEN = "token", HTTPStatus.UNAUTHORIZED
     NOT_ALLOWED = "not_allowed", HTTPStatus.FORBIDDEN
+    NO_ACK = "no_ack", HTTPStatus.BAD_REQUEST
     TIMEOUT = "timeout", HTTPStatus.REQUEST_TIMEOUT
     ADDRESS_FULL = "connections_per_address", HTTPStatus.TOO_MANY_REQUESTS
     HANDSHAKE_RATE = "handshake_rate", HTTPStatus.TOO_MANY_REQUESTS

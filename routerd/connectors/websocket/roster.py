@@ -6,6 +6,7 @@ from typing import Protocol
 import trio
 
 from routerd.address import Pattern
+from routerd.connectors.websocket.acks.member import Marker
 from routerd.connectors.websocket.codecs import CODECS
 from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.entry.curfew import Curfew
@@ -49,10 +50,12 @@ class Reading:
     Attributes:
         codec: its wire format.
         bad_frames: so many frames of one client that the codec can't read end it.
+        require_ack: whether only clients that speak `routerd.ack.v1` come in.
     """
 
     codec: Codec = CODECS["raw"]
     bad_frames: int = 10
+    require_ack: bool = False
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Roster:
         gate: how many may come in.
         curfew: whose tokens expire.
         guests: clients from the answer to their handshake until their socket is closed.
+        marker: marks broadcasts for members who could take them for answers.
         bug_told_at: when the log had the last bug that a client met.
     """
 
@@ -78,6 +82,7 @@ class Roster:
     curfew: Curfew = field(default_factory=Curfew)
     gate: Gate = field(init=False)
     guests: set[Guest] = field(default_factory=set)
+    marker: Marker = field(default_factory=Marker)
     bug_told_at: float = float("-inf")
     _places: dict[Guest, Place] = field(default_factory=dict)
     _emptied: trio.Event = field(default_factory=trio.Event)

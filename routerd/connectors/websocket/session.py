@@ -3,9 +3,13 @@
 import secrets
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from routerd.connectors.websocket.codecs.codec import Codec
 from routerd.connectors.websocket.handshake import Handshake
+
+if TYPE_CHECKING:
+    from routerd.connectors.websocket.acks.desk import Desk
 
 NO_CLAIMS: Mapping[str, object] = MappingProxyType({})
 
@@ -20,9 +24,12 @@ class Session:
         peer: the address that it came from, with its port.
         claims: what its token says of it.
         codec: how what is sent to it is encoded.
+        desk: where its messages are answered; None: it wants no answers.
     """
 
-    __slots__ = ("_handshake", "_headers", "_query", "_send", "claims", "codec", "peer", "session")
+    __slots__ = (
+        "_handshake", "_headers", "_query", "_send", "claims", "codec", "desk", "peer", "session"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class Session:
         self.peer = peer
         self.claims = claims
         self.codec = codec
+        self.desk: Desk | None = None
         self._send = send
         self._handshake = handshake
         self._query: Mapping[str, str] | None = None

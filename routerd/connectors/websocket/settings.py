@@ -21,6 +21,7 @@ class ListenerSettings:
         bad_frames: so many frames that the codec can't read end a client.
         goodbye_spread: seconds over which clients are sent home when routerd stops.
         entry: who may come in.
+        require_ack: whether only clients that speak `routerd.ack.v1` come in.
         limits: what its clients may take.
         certificate: that it shows; None: it speaks no TLS.
     """
@@ -32,6 +33,7 @@ class ListenerSettings:
     bad_frames: int = 10
     goodbye_spread: float = 2.0
     entry: EntrySettings = OPEN
+    require_ack: bool = False
     limits: Limits = DEFAULTS
     certificate: CertificateFiles | None = None
 

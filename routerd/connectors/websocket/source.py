@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import trio
 
+from routerd.connectors.websocket.acks import verdicts
 from routerd.errors import DropReason
 from routerd.mailbox import Batch, Mailbox
 from routerd.message import Message
@@ -30,6 +31,7 @@ class Inlet:
         self._source: WebSocketSource | None = None
         self._full_since: float | None = None
         self._waits: set[trio.CancelScope] = set()
+        self._awaited = 0  # messages whose senders want an answer
 
     def attach(self, source: "WebSocketSource", mailbox: Mailbox) -> None:
         """From now on messages are put into `mailbox`."""
@@ -68,6 +70,35 @@ class Inlet:
         self.drop(len(messages))
         return True
 
+    def entrust(self, messages: list[Message]) -> list[Message]:
+        """Puts messages whose senders wait for answers, as many as there is room for.
+
+        Gives those that are left, for when there is; call it again then. A route that does not
+        run takes none, and says so.
+        """
+        mailbox, source = self._mailbox, self._source
+        if mailbox is None or source is None or mailbox.closing.is_set():
+            verdicts.abandon(messages, self.drop(len(messages)), route=self._status.name)
+            return []
+        if not mailbox.has_room:
+            return messages
+        room = self._status.inflight_limit - self._status.inflight
+        taken, rest = messages[:room], messages[room:]
+        self._awaited += len(taken)
+        size = sum([len(message.payload) for message in taken])
+        mailbox.put(taken, size=size, source=source)
+        return rest
+
+    def settle(self, batches: Sequence[Batch]) -> None:
+        """Answers whoever wants to know that these messages were confirmed, or weren't."""
+        if self._awaited:
+            self._awaited -= verdicts.settle(batches, route=self._status.name)
+
+    def abandon(self, batch: Batch, reason: DropReason) -> None:
+        """Answers whoever wants to know that the route gave these up."""
+        if self._awaited:
+            self._awaited -= verdicts.abandon(batch.messages, reason, route=self._status.name)
+
     def announce(self, message: Message) -> None:
         """Puts a session event, with or without room; a route that does not run drops it."""
         mailbox, source = self._mailbox, self._source
@@ -76,26 +107,32 @@ class Inlet:
         else:
             mailbox.put([message], size=len(message.payload), source=source)
 
-    async def wait_for_room(self) -> None:
-        """Returns when `offer` has an answer: there is room, or nothing to wait for any more."""
-        if self._mailbox is None or self._full_since is None:
+    async def wait_for_room(self, *, patiently: bool = False) -> None:
+        """Returns when `offer` has an answer: there is room, or nothing to wait for any more.
+
+        Args:
+            patiently: as `entrust` needs it, which never drops anything of a route that runs.
+        """
+        full_since = float("inf") if patiently else self._full_since
+        if self._mailbox is None or full_since is None:
             return
-        with trio.move_on_at(self._full_since + PATIENCE) as wait:
+        with trio.move_on_at(full_since + PATIENCE) as wait:
             self._waits.add(wait)
             try:
                 await self._mailbox.wait_for_room()
             finally:
                 self._waits.remove(wait)
 
-    def drop(self, count: int = 1) -> None:
-        """Counts messages that this route can't take now."""
+    def drop(self, count: int = 1) -> DropReason:
+        """Counts messages that this route can't take now; as what."""
+        reason: DropReason = "overloaded"
         if self._mailbox is None:
-            self._status.received += count
-            self._status.drop(count, "route_restarted")
+            reason = "route_restarted"
         elif self._mailbox.closing.is_set():
-            self._mailbox.drop(count, "shutdown")
-        else:
-            self._mailbox.drop(count, "overloaded")
+            reason = "shutdown"
+        self._status.received += count
+        self._status.drop(count, reason)
+        return reason
 
 
 class WebSocketSource:
@@ -122,10 +159,15 @@ class WebSocketSource:
                 self._inlet.detach()
 
     def settle(self, batches: Sequence[Batch]) -> None:
-        """Tells nobody: a WebSocket knows no acknowledgement."""
+        """Answers the clients that want to know; for the others there is no acknowledgement.
+
+        Their connections are not this life's, and may outlive it.
+        """
+        self._inlet.settle(batches)
 
     def abandon(self, batch: Batch, reason: DropReason) -> None:
-        """Tells nobody."""
+        """Tells the clients that want to know."""
+        self._inlet.abandon(batch, reason)
 
     def gives_again(self, message: Message) -> bool:
         """Never."""
