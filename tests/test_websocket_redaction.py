@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from playwright.sync_api import Browser
 
 from tests.entry_tokens import STATIC, digest, write_files
 from tests.raw_websocket import TEXT, connect, frame, request
@@ -85,3 +86,35 @@ async def test_no_token_is_in_the_log_the_metrics_or_the_status(
 def _wait_reload(daemon: Routerd, count: int) -> None:
     event = "reloaded files; the table's own reload comes with a later version"
     daemon.wait_event(event, count=count)
+
+
+JAVASCRIPT = """([url, protocols]) => new Promise((resolve) => {
+  const socket = new WebSocket(url, protocols);
+  socket.onmessage = (event) => resolve(`${socket.protocol}: ${event.data}`);
+  socket.onerror = () => resolve("error");
+  socket.onopen = () => socket.send("hello");
+})"""
+
+
+def test_a_browser_comes_in_by_a_subprotocol_and_hears_nothing_of_its_token(
+    tmp_path: Path, start_routerd: Callable[..., Routerd], browser: Browser
+) -> None:
+    write_files(tmp_path)
+    table = (
+        TABLE.format(folder=tmp_path)
+        .partition("[[route]]")[0]
+        .replace("[admin]", 'origins = ["*"]\n[admin]')
+    )
+    route = '[[route]]\nname = "r"\nfrom = "ws:/room/{name}"\nto = "group:/room/{name}"\n'
+    daemon = start_routerd(table + route)
+    url = f"ws://127.0.0.1:{daemon.ws_address[1]}/room/a"
+    page = browser.new_page()
+    page.goto("http://{}:{}/livez".format(*daemon.admin_address))
+
+    def ask(*protocols: str) -> str:
+        return str(page.evaluate(JAVASCRIPT, [url, list(protocols)]))
+
+    assert ask("routerd.v1", f"bearer.{STATIC}") == "routerd.v1: hello"
+    assert ask("routerd.v1", "bearer.wrong") == "error"
+    assert ask(f"bearer.{STATIC}") == "error"  # the browser misses one that was chosen
+    page.close()
