@@ -98,6 +98,8 @@ class Rule:
         pattern: of the paths that it is for; None: all of the listener.
         origins: where pages may come from, in canonical form.
         require_origin: whether clients that are no page must stay out.
+        auth: which tokens let a client in.
+        allow: what it may do then; about the captures of `pattern`.
     """
 
     pattern: Pattern | None = None
