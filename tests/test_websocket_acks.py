@@ -15,8 +15,10 @@ from routerd.errors import DeliveryFailed, Unavailable
 from routerd.receipt import Receipt
 from routerd.shape import Condition
 from routerd.template import Reference
+from tests import websocket_house
 from tests.ack_house import ACK, Kept, open_kept, speaker
 from tests.raw_websocket import BINARY, PING, PONG, TEXT, Frame, RawClient, frame, request
+from tests.rig.certs import Certs
 from tests.websocket_house import ROOMY, eventually, open_house
 
 # --- the handshake
@@ -202,6 +204,16 @@ async def test_a_flush_of_many_broadcasts_is_marked_one_by_one() -> None:
             house.publish(("live",), encode(b"x" * size, is_text=True))
         for client in clients:
             assert [len(text) - len("msg ") for text in await client.hear(len(sizes))] == sizes
+
+
+async def test_over_tls_it_is_the_same(certs: Certs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_house, "TLS", certs)
+    async with open_kept() as (house, client, kept):
+        await client.say("pub 1 a", "pub 2 b")
+        assert await client.hear(2) == ["ack 1", "ack 2"]
+        house.publish(("in",), encode(b"ack 3", is_text=True))
+        assert await client.hear(1) == ["msg ack 3"]
+        assert kept.sink.accepted == [b"a", b"b"]
 
 
 # --- the bound

@@ -16,7 +16,7 @@ from tests.ack_house import ACK
 from tests.contracts import PATIENCE, SINK_RULES, SOURCE_RULES, SinkRule, SourceRule, name_of
 from tests.fakes import fake_status
 from tests.raw_websocket import TEXT, RawClient, frame
-from tests.websocket_house import House, context_of, open_house
+from tests.websocket_house import House, context_of, eventually, open_house
 
 if TYPE_CHECKING:
     from routerd.interfaces import Sink, Source
@@ -171,6 +171,8 @@ async def ack_case() -> AsyncIterator[AckCase]:
         case = AckCase(house)
         case.client = await (await house.dial()).open("/in", ACK)
         yield case
+        await case.client.aclose()  # else the house would wait for its last answers
+        await eventually(lambda: not house.connection.roster.guests)
 
 
 @pytest.mark.parametrize("rule", SINK_RULES, ids=name_of)
