@@ -115,7 +115,7 @@ texts = ['""', '"a"', r'"\ud800"', r'"\u0000"', '"4102444800"', '"HS256"', '"non
 others = ["true", "null", "[]", '["a"]', '["a",{},[],null,1]', "{}", '{"a":{}}', "[", "[" * 900]
 json_values = st.sampled_from(numbers + texts + others) | st.text(max_size=9).map(json.dumps)
 claim_names = st.sampled_from(
-    ["exp", "nbf", "iat", "aud", "iss", "sub", "room", "level", "jti", "room.a", ""]
+    ["room", "level", "level", "level", "sub", "room.a", "exp", "nbf", "iat", "aud", "iss"]
 )
 sound_claims = [
     ("exp", "4102444800"),
@@ -126,7 +126,7 @@ sound_claims = [
 claims = st.builds(
     lambda more, kept: as_object([*sound_claims[:kept], *more]),
     st.lists(st.tuples(claim_names, json_values), max_size=4),
-    st.integers(0, 4),
+    st.sampled_from([4, 4, 4, 4, 3, 2, 1, 0]),
 )
 headers = st.lists(
     st.tuples(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jku", "x5c"]), json_values),
@@ -135,7 +135,11 @@ headers = st.lists(
 
 
 @settings(max_examples=500)
-@given(header=st.just(b'{"alg":"HS256"}') | headers, claims=claims, room=st.sampled_from("a7"))
+@given(
+    header=st.sampled_from([b'{"alg":"HS256"}', b'{"kid":"","alg":"HS256"}']),
+    claims=claims,
+    room=st.sampled_from("a7"),
+)
 def test_any_signed_claims_are_judged(
     header: bytes, claims: bytes, room: str, listener: Listener
 ) -> None:
