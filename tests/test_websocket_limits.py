@@ -150,13 +150,13 @@ CASES: list[tuple[str, Limits, Callable[[RawClient], Awaitable[None]], Ending]] 
     ),
     (
         "pong_timeout",
-        replace(ROOMY, ping_every=0.02, pong_timeout=0.5, control_rate=1000),
+        replace(ROOMY, ping_every=0.02, pong_timeout=1.0, control_rate=1000),
         say_nothing,
         Ending.PING_TIMEOUT,
     ),
     (
         "idle_timeout",
-        replace(ROOMY, ping_every=0.0, idle_timeout=0.5),
+        replace(ROOMY, ping_every=0.0, idle_timeout=1.0),
         say_nothing,
         Ending.IDLE,
     ),
