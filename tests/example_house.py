@@ -3,6 +3,7 @@
 Nothing here knows routerd's codecs: what a frame is, is said again, as its format says it.
 """
 
+import itertools
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,7 @@ EXAMPLES = ROOT / "etc" / "examples"
 PATIENCE = 20.0
 """Seconds for something that must happen."""
 
+_numbers = itertools.count(1)
 _LISTEN = re.compile(r'^listen = "127\.0\.0\.1:\d+"', re.MULTILINE)
 _KAFKA = re.compile(r'^bootstrap_servers = ".*"', re.MULTILINE)
 
@@ -83,7 +85,7 @@ async def guests(port: int, *paths: str) -> AsyncIterator[list[Guest]]:
 
 
 async def come(port: int, path: str, *, buffer: int | None = None) -> Guest:
-    """A client that has completed its handshake.
+    """A client that has completed its handshake; each comes from another address, as people do.
 
     Args:
         port: of the listener.
@@ -93,6 +95,8 @@ async def come(port: int, path: str, *, buffer: int | None = None) -> Guest:
     mine = trio.socket.socket()
     if buffer is not None:
         mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    number = next(_numbers)
+    await mine.bind((f"127.1.{number >> 8}.{number & 0xFF}", 0))
     await mine.connect(("127.0.0.1", port))
     return Guest(await RawClient(trio.SocketStream(mine)).open(path))
 

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.slow
 
 CHAT_CLIENT_JS = b'\x00\x00\x00\x00{"message":"hi","sender":"","timestamp":""}'
 """What kratos-chatroom's page sends: the type 0, big-endian."""
-MEBIBYTE = 1 << 20
+LIMIT = 64 << 10
+"""Bytes of a message, as the table says."""
+IMPATIENT = '\n[ws.limits]\nping_every = "500ms"\npong_timeout = "500ms"\n'
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,19 @@ async def test_c2_one_of_fifty_never_reads_and_the_others_get_every_message(
     sleeper.client.stream.socket.close()
 
 
+async def test_c3_a_client_that_vanished_leaves_within_the_ping_timeout(
+    start_routerd: Callable[..., Routerd],
+) -> None:
+    table = example("chatroom.toml").replace("\n[ws.limits]\n", IMPATIENT)
+    port = port_of(start_routerd(table))
+    async with guests(port, room_path("c3", "Ada")) as (ada,):
+        ghost = await come(port, room_path("c3", "Ghost"))  # reads nothing, and answers no ping
+        came = [await hear(ada, "presence") for _ in range(2)]
+        assert await hear(ada, "presence") == {**came[1], "event": "@disconnect"}
+        assert [one["who"] for one in came] == ["Ada", "Ghost"]
+        ghost.client.stream.socket.close()
+
+
 async def test_c4_rooms_hear_only_themselves(chatroom: Routerd) -> None:
     paths = [room_path("a"), room_path("a"), room_path("b")]
     async with guests(port_of(chatroom), *paths) as (one, two, other):
@@ -148,7 +163,7 @@ async def test_c7_a_message_that_is_too_big_ends_its_sender_and_no_one_else(
     chatroom: Routerd,
 ) -> None:
     async with guests(port_of(chatroom), *[room_path("c7")] * 2) as (sender, other):
-        await sender.client.send(frame(BINARY, b"x" * (MEBIBYTE + 1)))
+        await sender.client.send(frame(BINARY, b"x" * (LIMIT + 1)))
         with trio.fail_after(PATIENCE):
             assert await sender.client.read_close() == 1009
         await other.send(chat("still here"))
