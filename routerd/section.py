@@ -202,12 +202,15 @@ class Section:
         if not isinstance(value, list):
             self._wrong(key, 'a list of texts, as in ["a"]')
             return None
-        strange = [one for one in value if not isinstance(one, str) or not one]
+        texts = [self._resolved(key, one) for one in value]
+        if None in texts:  # a reference that leads nowhere, which is said already
+            return None
+        strange = [one for one in texts if not isinstance(one, str) or not one]
         if strange:
             has = kind_of(strange[0])
             self.problem(key, f"{self._of(key)} must be a list of texts, and has {has} in it")
             return None
-        return tuple(value)
+        return tuple(map(str, texts))
 
     # --- numbers
 
@@ -321,7 +324,9 @@ class Section:
 
     def _value(self, key: str) -> object:
         """The value of the file, or what a reference stands for where one may stand."""
-        value = self.raw(key)
+        return self._resolved(key, self.raw(key))
+
+    def _resolved(self, key: str, value: object) -> object:
         if not (self.takes_references and isinstance(value, Mapping)):
             return value
         secret = self._referred(key, value)

@@ -47,6 +47,23 @@ def test_values_come_as_they_are_and_missing_ones_as_the_default() -> None:
     assert said(section) == []
 
 
+def test_each_text_of_a_list_may_be_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTERD_TEST_TEXT", "from elsewhere")
+    section = section_of({"list": ["here", {"env": "ROUTERD_TEST_TEXT"}]})
+    section.takes_references = True
+
+    assert section.texts("list") == ("here", "from elsewhere")
+
+
+def test_a_reference_in_a_list_that_leads_nowhere_is_one_problem() -> None:
+    section = section_of({"list": ["here", {"env": "ROUTERD_TEST_NO_TEXT"}]})
+    section.takes_references = True
+
+    assert section.texts("list") is None
+    assert len(said(section)) == 1
+    assert "ROUTERD_TEST_NO_TEXT" in said(section)[0]
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
