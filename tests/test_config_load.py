@@ -33,6 +33,8 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 # --- what we show people
 
+SHOWN = sorted([*(ROOT / "etc").glob("*.toml"), *(ROOT / "etc" / "examples").glob("*.toml")])
+
 
 @pytest.fixture
 def demo(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,10 +42,12 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUTERD_DEMO_KAFKA", "127.0.0.1:9092")
     monkeypatch.setenv("ROUTERD_DEMO_WS", "127.0.0.1:0")
     monkeypatch.setenv("ROUTERD_DEMO_ADMIN", "127.0.0.1:0")
+    monkeypatch.setenv("ROUTERD_DEMO_PAGE_1", "http://127.0.0.1:8801")
+    monkeypatch.setenv("ROUTERD_DEMO_PAGE_2", "http://localhost:8801")
 
 
 @pytest.mark.usefixtures("demo")
-@pytest.mark.parametrize("path", sorted((ROOT / "etc").glob("*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
 def test_every_table_in_etc_loads_without_a_warning(path: Path) -> None:
     table = load_table(path)
 

@@ -7,9 +7,10 @@ import pytest
 
 from routerd.admin import open_http
 from routerd.demo.app import Show, build_app
-from routerd.demo.scene import ACTIONS, Action
+from routerd.demo.scene import ACTIONS, Action, Facts
 
 HOST = "127.0.0.1:8801"
+WEBSOCKET = "127.0.0.1:8800"
 
 
 @pytest.fixture
@@ -19,7 +20,10 @@ def done() -> list[Action]:
 
 @pytest.fixture
 async def http(done: list[Action]) -> AsyncIterator[httpx.AsyncClient]:
-    show = Show([HOST, "localhost:8801"], lambda: {"done": len(done), "odd": "\udc80"}, done.append)
+    def facts() -> Facts:
+        return {"done": len(done), "odd": "\udc80"}
+
+    show = Show([HOST, "localhost:8801"], WEBSOCKET, facts, done.append)
     async with (
         open_http(build_app(show), host="127.0.0.1", port=0) as address,
         httpx.AsyncClient(
@@ -40,13 +44,14 @@ async def test_the_page_runs_nothing_but_its_own_file(
     assert answer.headers["content-type"].startswith(kind)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
-    assert f"connect-src 'self' ws://{HOST} ws://localhost:8801;" in policy
+    assert f"connect-src 'self' ws://{WEBSOCKET};" in policy
     assert "unsafe" not in policy
 
 
 async def test_facts_and_plan_are_json(http: httpx.AsyncClient) -> None:
     assert (await http.get("/facts.json")).json()["done"] == 0
-    assert len((await http.get("/plan.json")).json()["lines"]) == 6
+    plan = (await http.get("/plan.json")).json()
+    assert (len(plan["lines"]), plan["websocket"]) == (6, WEBSOCKET)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

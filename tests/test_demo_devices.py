@@ -9,7 +9,7 @@ from routerd.demo import devices as module
 from routerd.demo.city import all_buses
 from routerd.demo.devices import Devices
 from routerd.demo.ledger import Ledger
-from routerd.demo.relay import Relay, always
+from routerd.demo.relay import Relay
 from tests.rig.embedded_mqtt import EmbeddedMqtt
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 async def relay(embedded_mqtt: EmbeddedMqtt, nursery: trio.Nursery) -> Relay:
-    made = Relay(always(embedded_mqtt.port))
+    made = Relay(embedded_mqtt.port)
     await nursery.start(made.run)
     return made
 

@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-import trio.testing
 
-from routerd.demo.front import page_or_websocket
-from routerd.demo.relay import Relay, always
+from routerd.demo.relay import Relay
 
 
 async def echo(stream: trio.SocketStream) -> None:
@@ -17,14 +15,6 @@ async def echo(stream: trio.SocketStream) -> None:
         async for data in stream:
             await stream.send_all(data)
         await stream.send_eof()
-
-
-async def say_a(stream: trio.SocketStream) -> None:
-    await stream.send_all(b"page: " + await stream.receive_some())
-
-
-async def say_b(stream: trio.SocketStream) -> None:
-    await stream.send_all(b"websocket: " + await stream.receive_some())
 
 
 async def serve(nursery: trio.Nursery, handler: object) -> int:
@@ -35,7 +25,7 @@ async def serve(nursery: trio.Nursery, handler: object) -> int:
 
 @pytest.fixture
 async def relay(nursery: trio.Nursery) -> AsyncIterator[Relay]:
-    made = Relay(always(await serve(nursery, echo)))
+    made = Relay(await serve(nursery, echo))
     await nursery.start(made.run)
     yield made
     nursery.cancel_scope.cancel()
@@ -111,60 +101,10 @@ async def test_opened_again_it_leads_on_at_once(relay: Relay) -> None:
 async def test_a_server_that_is_not_there_ends_only_that_connection(nursery: trio.Nursery) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    relay = Relay(always(port))
+    relay = Relay(port)
     await nursery.start(relay.run)
     for _ in range(2):
         async with await connect(relay) as stream:
             with trio.fail_after(5):
                 assert await stream.receive_some() == b""
     nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-async def front(nursery: trio.Nursery) -> AsyncIterator[Relay]:
-    choose = page_or_websocket(
-        page=await serve(nursery, say_a), websocket=await serve(nursery, say_b)
-    )
-    made = Relay(choose)
-    await nursery.start(made.run)
-    yield made
-    nursery.cancel_scope.cancel()
-
-
-@pytest.mark.parametrize(
-    ("head", "answered_by"),
-    [
-        (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"page"),
-        (b"GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n", b"websocket"),
-        (b"GET / HTTP/1.1\r\nupgrade:WebSocket \r\nhost: 127.0.0.1:8801\r\n\r\n", b"websocket"),
-        (b"GET /live HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\n\r\n", b"page"),
-        (b"GET /live HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", b"page"),
-        (b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", b"page"),
-        (b"POST / HTTP/1.1\r\nHost: h\r\n\r\nupgrade: websocket\r\n", b"page"),
-    ],
-)
-async def test_a_request_for_a_websocket_leads_to_routerd_and_all_others_to_the_page(
-    front: Relay, head: bytes, answered_by: bytes
-) -> None:
-    async with await connect(front) as stream:
-        assert await ask(stream, head) == answered_by + b": " + head
-
-
-async def test_a_head_may_come_in_pieces(front: Relay) -> None:
-    async with await connect(front) as stream:
-        await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: web")
-        await trio.testing.wait_all_tasks_blocked()
-        answer = await ask(stream, b"socket\r\n\r\n")
-        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n"
-        assert answer == b"websocket: " + head
-
-
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n", b"x" * 20_000])
-async def test_what_is_no_request_is_left_alone(front: Relay, said: bytes) -> None:
-    async with await connect(front) as stream:
-        await stream.send_all(said)
-        with contextlib.suppress(trio.BrokenResourceError):
-            await stream.send_eof()
-        with trio.fail_after(5), contextlib.suppress(trio.BrokenResourceError):
-            # Closed with something unread, it is a reset.
-            assert await stream.receive_some() == b""

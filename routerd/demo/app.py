@@ -32,11 +32,13 @@ class Show:
 
     Attributes:
         hosts: what a browser may call this server: `127.0.0.1:8801`.
+        websocket: where routerd's WebSocket listener is.
         facts: gives what is so now.
         act: does what a button says.
     """
 
     hosts: Sequence[str]
+    websocket: str
     facts: Callable[[], Facts]
     act: Callable[[Action], None]
 
@@ -61,10 +63,9 @@ class _Endpoints:
             path: (_FOLDER.joinpath(name).read_bytes(), kind)
             for path, (name, kind) in _FILES.items()
         }
-        sockets = " ".join(f"ws://{host}" for host in show.hosts)
         self._policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
-            f"connect-src 'self' {sockets}; "
+            f"connect-src 'self' ws://{show.websocket}; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
@@ -76,7 +77,7 @@ class _Endpoints:
         return Response(body, media_type=kind, headers=headers)
 
     async def plan(self, request: Request) -> Response:
-        return self._refuse_host(request) or _answer(plan())
+        return self._refuse_host(request) or _answer({**plan(), "websocket": self._show.websocket})
 
     async def facts(self, request: Request) -> Response:
         return self._refuse_host(request) or _answer(self._show.facts())

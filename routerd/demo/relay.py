@@ -7,7 +7,6 @@ sessions in memory can't be stopped without losing them, but it can be cut off t
 import contextlib
 import socket
 import struct
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -17,31 +16,18 @@ _CHUNK: Final = 65_536
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _PAUSE_WHEN_EXHAUSTED: Final = 0.1  # seconds
 
-Choose = Callable[[trio.SocketStream], Awaitable[tuple[int, bytes]]]
-"""Gives the port that a new connection leads to, and what was read of it to find that out."""
-
-
-def always(port: int) -> Choose:
-    """Every connection leads to `port`."""
-
-    async def choose(_stream: trio.SocketStream) -> tuple[int, bytes]:
-        await trio.lowlevel.checkpoint()
-        return port, b""
-
-    return choose
-
 
 class Relay:
-    """Leads on what comes to `port`, while `run` runs and it is open.
+    """Leads what comes to `port` on to another one, while `run` runs and it is open.
 
     Attributes:
         port: its own for as long as the object is there, also while it is closed.
     """
 
-    def __init__(self, choose: Choose, *, port: int = 0) -> None:
-        self._choose = choose
+    def __init__(self, target: int) -> None:
+        self._target = target
         # Bound but never listening: it keeps the port for us while connections are refused.
-        self._holder = _bind(port)
+        self._holder = _bind(0)
         self.port: int = self._holder.getsockname()[1]
         self._listener: trio.SocketListener | None = None
         self._opened = trio.Event()
@@ -107,12 +93,10 @@ class Relay:
         self._streams.add(client)
         server: trio.SocketStream | None = None
         try:
-            port, head = await self._choose(client)
-            server = await trio.open_tcp_stream(_HOST, port)
+            server = await trio.open_tcp_stream(_HOST, self._target)
             self._streams.add(server)
             if client not in self._streams:  # cut meanwhile
                 return
-            await server.send_all(head)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_pump, client, server)
                 nursery.start_soon(_pump, server, client)

@@ -10,7 +10,7 @@ from routerd.demo.city import all_buses
 from routerd.demo.devices import Devices
 from routerd.demo.kafka import Kafka
 from routerd.demo.ledger import Ledger
-from routerd.demo.relay import Relay, always
+from routerd.demo.relay import Relay
 from routerd.demo.story import Scenery, tell
 from routerd.demo.tail import READINGS, Tail
 from routerd.status import DaemonStatus, RouteStatus
@@ -35,8 +35,8 @@ class Scene:
     def __init__(self, kafka: Kafka, broker_port: int) -> None:
         buses = all_buses()
         self.kafka = kafka
-        self.to_devices = Relay(always(broker_port))
-        self.to_routerd = Relay(always(broker_port))
+        self.to_devices = Relay(broker_port)
+        self.to_routerd = Relay(broker_port)
         self.ledger = Ledger(bus.name for bus in buses)
         self.devices = Devices(self.to_devices.port, buses, self.ledger)
         self.tail = Tail(kafka.bootstrap, self.ledger)

@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -18,11 +18,9 @@ from routerd.admin import open_http
 from routerd.config.load import load_table
 from routerd.config.models import Table
 from routerd.demo.app import Show, build_app
-from routerd.demo.front import page_or_websocket
 from routerd.demo.kafka import TOPICS, Kafka, open_kafka
 from routerd.demo.ledger import Ledger
 from routerd.demo.mqtt import free_port, open_broker
-from routerd.demo.relay import Relay
 from routerd.demo.scene import Scene
 from routerd.status import DaemonStatus
 
@@ -51,13 +49,16 @@ def run_demo(seconds: float | None) -> int:
 
 async def _perform(kafka: Kafka, broker_port: int, seconds: float | None) -> Ledger:
     scene = Scene(kafka, broker_port)
-    ws_port = _port_or_free(WS_PORT)
-    table = _load_table(scene, ws_port)
+    page_port = _port_or_free(PAGE_PORT)
+    hosts = [f"127.0.0.1:{page_port}", f"localhost:{page_port}"]
+    websocket = f"127.0.0.1:{_port_or_free(WS_PORT)}"
+    table = _load_table(scene, hosts, websocket)
+    app = build_app(Show(hosts, websocket, scene.facts, scene.act))
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_on_signal, stopping, nursery.cancel_scope)
         await nursery.start(scene.run)
-        async with _open_page(scene, ws_port) as page:
+        async with open_http(app, host="127.0.0.1", port=page_port) as page:
             async with _run_daemon(table, scene):
                 _say_where_to_look(scene, page, seconds)
                 with trio.move_on_after(float("inf") if seconds is None else seconds):
@@ -75,27 +76,15 @@ async def _perform(kafka: Kafka, broker_port: int, seconds: float | None) -> Led
     return scene.ledger
 
 
-def _load_table(scene: Scene, ws_port: int) -> Table:
-    """The demo's table, with the addresses of its brokers."""
+def _load_table(scene: Scene, page_hosts: Sequence[str], websocket: str) -> Table:
+    """The demo's table, with the addresses of its brokers, its listeners and its page."""
     os.environ["ROUTERD_DEMO_MQTT"] = f"mqtt://127.0.0.1:{scene.to_routerd.port}"
     os.environ["ROUTERD_DEMO_KAFKA"] = scene.kafka.bootstrap
-    os.environ["ROUTERD_DEMO_WS"] = f"127.0.0.1:{ws_port}"
+    os.environ["ROUTERD_DEMO_WS"] = websocket
+    for number, host in enumerate(page_hosts, 1):
+        os.environ[f"ROUTERD_DEMO_PAGE_{number}"] = f"http://{host}"
     os.environ["ROUTERD_DEMO_ADMIN"] = f"127.0.0.1:{_port_or_free(ADMIN_PORT)}"
     return load_table(_table_path())
-
-
-@asynccontextmanager
-async def _open_page(scene: Scene, ws_port: int) -> AsyncGenerator[str]:
-    """Serves the page, and routerd's WebSockets on the same port; gives its address."""
-    port = _port_or_free(PAGE_PORT)
-    hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-    app = build_app(Show(hosts, scene.facts, scene.act))
-    async with open_http(app, host="127.0.0.1", port=0) as behind, trio.open_nursery() as nursery:
-        page = int(behind.rpartition(":")[2])
-        front = Relay(page_or_websocket(page=page, websocket=ws_port), port=port)
-        await nursery.start(front.run)
-        yield hosts[0]
-        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -146,10 +146,14 @@ get("fall").addEventListener("click", () => act("fall"));
 
 // --- WebSockets that come back by themselves
 
+const planned = fetch("plan.json").then((answer) => answer.json());
+
 function listen(path, { onMessage, onState = () => {} }) {
   let socket, timer, isWanted = true;
-  const open = () => {
-    socket = new WebSocket(`ws://${location.host}${path}`);
+  const open = async () => {
+    const { websocket } = await planned;
+    if (!isWanted) return;
+    socket = new WebSocket(`ws://${websocket}${path}`);
     socket.onopen = () => onState(true);
     socket.onmessage = (event) => onMessage(event.data);
     socket.onclose = () => {
@@ -160,7 +164,7 @@ function listen(path, { onMessage, onState = () => {} }) {
   open();
   return {
     send: (text) => socket.send(text),
-    close: () => { isWanted = false; clearTimeout(timer); socket.close(); },
+    close: () => { isWanted = false; clearTimeout(timer); socket?.close(); },
   };
 }
 
@@ -188,7 +192,7 @@ const draw = (tag, attributes) => {
 };
 
 async function openMap() {
-  const plan = await (await fetch("plan.json")).json();
+  const plan = await planned;
   lines = plan.lines.map((line) => line.name);
   plan.lines.forEach((line, index) => {
     get("streets").append(draw("polyline", { points: line.points.join(" "), class: `line-${index}` }));
