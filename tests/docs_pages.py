@@ -41,7 +41,7 @@ class Link:
 
 def pages() -> list[Path]:
     """Every page that people read."""
-    return [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
+    return [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "etc/examples/README.md"]
 
 
 def read(name: str) -> str:

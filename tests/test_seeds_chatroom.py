@@ -21,6 +21,7 @@ from tests.example_house import (
 from tests.raw_websocket import BINARY, Frame, frame
 from tests.rig.daemon import Routerd
 from tests.rig.kafka import Kafka
+from tests.rig.mockkafka import MockKafka
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +158,25 @@ async def test_c6_all_that_is_said_is_in_kafka_keyed_by_room_in_room_order(
         assert [one["message"] for one in archived] == said[room]
         assert [without_time(one) for one in archived] == [without_time(one) for one in heard[room]]
     assert len(kept) == 100
+
+
+async def test_the_room_goes_on_while_kafka_is_away_and_the_archive_catches_up(
+    start_routerd: Callable[..., Routerd], mockkafka: MockKafka
+) -> None:
+    mockkafka.create_topic("chat", 1)
+    mockkafka.down()
+    daemon = start_routerd(example("chatroom.toml", kafka=mockkafka.bootstrap))
+    said = [f"number {number}" for number in range(20)]
+    async with guests(port_of(daemon), room_path("lobby"), room_path("lobby")) as (ada, bob):
+        for message in said:
+            await ada.send(chat(message))
+        assert await hear_messages(bob, len(said)) == said
+        assert daemon.metric("routerd_inflight_messages", route="archive") == len(said)
+    mockkafka.up()
+    await trio.to_thread.run_sync(mockkafka.records.wait_until_count, "chat", len(said))
+    records = await trio.to_thread.run_sync(mockkafka.records.read, "chat")
+    assert [json.loads(one.value or b"")["message"] for one in records] == said
+    assert {one.key for one in records} == {b"lobby"}
 
 
 async def test_c7_a_message_that_is_too_big_ends_its_sender_and_no_one_else(

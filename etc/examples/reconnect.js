@@ -2,7 +2,7 @@
 
 const RESTART = 1012;
 const STAYED_MS = 5000; // a connection that lasted so long was a good one
-const LONGEST_PAUSE = 30; // seconds
+const LONGEST_PAUSE = 15; // seconds
 
 const REASONS = {
   1009: "a message was too big",
