@@ -113,6 +113,37 @@ async def test_patience_with_a_full_route_ends(autojump_clock: MockClock) -> Non
         assert life.is_balanced
 
 
+async def test_room_that_others_took_begins_patience_anew(autojump_clock: MockClock) -> None:
+    async with running(inflight=1) as life:
+        assert life.inlet.entrust([said(b"a"), said(b"b")]) == [said(b"b")]
+        assert not life.inlet.offer([said(b"x")])
+        await trio.sleep(PATIENCE - 1)
+        await life.deliver()
+        assert life.inlet.entrust([said(b"b")]) == []
+        await trio.sleep(PATIENCE - 1)
+        assert not life.inlet.offer([said(b"x")])
+        assert life.status.dropped == {}
+
+
+async def test_who_waits_for_an_answer_waits_for_room_however_long(
+    autojump_clock: MockClock,
+) -> None:
+    async with running(inflight=1) as life, trio.open_nursery() as nursery:
+        assert life.inlet.entrust([said(b"a")]) == []
+        waited = trio.Event()
+
+        async def wait() -> None:
+            await life.inlet.wait_for_room(patiently=True)
+            waited.set()
+
+        nursery.start_soon(wait)
+        await trio.sleep(100 * PATIENCE)
+        assert not waited.is_set()
+        await life.deliver()
+        await waited.wait()
+        assert life.status.dropped == {}
+
+
 async def test_an_overloaded_route_is_not_waited_for_again(autojump_clock: MockClock) -> None:
     async with running(inflight=1) as life:
         assert life.inlet.offer([said(b"a")])

@@ -82,6 +82,7 @@ class Inlet:
             return []
         if not mailbox.has_room:
             return messages
+        self._full_since = None
         room = self._status.inflight_limit - self._status.inflight
         taken, rest = messages[:room], messages[room:]
         self._awaited += len(taken)
