@@ -201,7 +201,7 @@ def test_any_bytes_are_decoded_or_refused(name: str, data: bytes, is_text: bool)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TYPED)
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(
     kind=st.none() | st.text() | kinds["kratos"],
     payload=st.binary() | texts | envelopes,

@@ -23,7 +23,7 @@ from tests.rig.daemon import Routerd
 from tests.rig.kafka import Kafka
 from tests.rig.waiting import wait_until
 
-FROZEN = float(os.environ.get("ROUTERD_FROZEN", "8"))
+FROZEN = float(os.environ.get("ROUTERD_FROZEN", "7"))
 ROOMS, IN_EACH = 10, 10
 SAYS_EVERY = 0.2
 """Seconds."""
