@@ -101,6 +101,26 @@ async def test_ten_good_clients_notice_nothing_of_a_siege(
     await trio.to_thread.run_sync(wait_deserted, routerd)
 
 
+async def test_a_siege_does_not_keep_routerd_from_stopping(
+    start_routerd: Callable[..., Routerd],
+) -> None:
+    routerd = await trio.to_thread.run_sync(start_routerd, TABLE)
+    door = Outside(routerd)
+    async with trio.open_nursery() as nursery:
+        idle = [await door.connect("/echo/flood", receive_bytes=4096) for _ in range(20)]
+        for client in idle[:10]:
+            await client.send(frame(TEXT, b"x" * 100)[:50])
+        for _ in range(100):
+            nursery.start_soon(sit, door)
+        for data in FLOODS.values():
+            nursery.start_soon(flood, door, data)
+        await trio.sleep(0.3)
+        assert await trio.to_thread.run_sync(routerd.stop) == 0
+        for client in idle:
+            await client.aclose()
+    assert {line["level"] for line in routerd.log} == {"info"}
+
+
 async def sit(door: Outside) -> None:
     """Connects, says half of what it wants, and stays as long as it may."""
     bad = await door.dial(source="127.0.0.2")
