@@ -31,6 +31,7 @@ from tests.websocket_house import ROOMY, House, eventually, open_house
 FRAGMENTS, MESSAGE_BYTES = DEFAULTS.max_fragments, DEFAULTS.max_message
 
 if TYPE_CHECKING:
+    from routerd.connectors.websocket.session import Session
     from routerd.connectors.websocket.source import Inlet
 
 
@@ -105,6 +106,24 @@ async def test_a_route_sees_who_sent_a_message_and_on_which_path() -> None:
         assert origins[0] is not None
         assert origins[0] is origins[2] is not origins[1]
         assert origins[0].query == {"token": "t"}
+
+
+async def test_who_is_pinged_or_answered_as_its_last_task_ends_harms_nobody() -> None:
+    async with open_house() as house:
+        room = house.add_room("/asked")
+        guests = house.connection.roster.guests
+        for turns in range(12):  # one of them is between that task and the end
+            client = await house.connect("/asked")
+            await client.echo(b"x")
+            for guest in list(guests):
+                guest.cut()
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            for guest in list(guests):
+                guest.start_ping()
+            session = cast("Session", room.heard[-1].origin)
+            session.reply(None, bytes(16 << 20), is_text=False)
+            await eventually(lambda: not guests)
 
 
 @pytest.mark.slow

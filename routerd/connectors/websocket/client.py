@@ -55,8 +55,8 @@ class Client:
 
     __slots__ = (
         "_address", "_ending", "_is_hopeless", "_label", "_limits", "_reading", "_roster",
-        "_secure", "_start_ping", "_stream", "_transport", "_was_in", "_whole", "_writer",
-        "ping_at",
+        "_secure", "_start", "_start_ping", "_stream", "_transport", "_was_in", "_whole",
+        "_writer", "ping_at",
     )  # fmt: skip
 
     def __init__(
@@ -78,7 +78,8 @@ class Client:
         self._label = ""
         self._was_in = False
         self._is_hopeless = False
-        self._start_ping: Callable[[], None] = _do_nothing
+        self._start: Callable[..., None] = _start_nothing
+        self._start_ping: Callable[[], None] = _start_nothing
         self.ping_at = float("inf")
 
     async def run(self) -> None:
@@ -87,9 +88,10 @@ class Client:
         try:
             async with trio.open_nursery() as nursery:
                 self._whole = nursery.cancel_scope
+                self._start = nursery.start_soon
                 self._writer = writer = Writer(
                     self._transport.socket,
-                    start_drain=lambda: nursery.start_soon(writer.drain, name="drain"),
+                    start_drain=lambda: self._start(writer.drain, name="drain"),
                     on_slow=lambda: self.end(Ending.SLOW, is_hopeless=True),
                     limits=self._limits,
                     pipe=self._secure,
@@ -97,7 +99,11 @@ class Client:
                 self._stream = stream = ClientStream(
                     self._transport, writer, limits=self._limits, on_offence=self._note_end
                 )
-                await self._serve(nursery, stream)
+                try:
+                    await self._serve(nursery, stream)
+                finally:
+                    # Others know it for a moment longer than the nursery takes in tasks.
+                    self._start = _start_nothing
                 nursery.cancel_scope.cancel()
         except* _GONE:
             pass
@@ -237,7 +243,7 @@ class Client:
             socket = await request.accept(subprotocol=subprotocol)
             del request  # it would keep all of the handshake, as long as the client stays
             stream.offence = lambda: _offence(socket)
-            self._start_ping = lambda: nursery.start_soon(self._ping, socket, stream, name="ping")
+            self._start_ping = lambda: self._start(self._ping, socket, stream, name="ping")
             self.ping_at = next_ping(self._limits.ping_every)
             with self._reading:
                 await self._read(socket, stream)
@@ -282,8 +288,8 @@ class Client:
         self.ping_at = next_ping(self._limits.ping_every)
 
 
-def _do_nothing() -> None:
-    pass
+def _start_nothing(*_: object, **__: object) -> None:
+    """For a client that isn't in yet, or not any more."""
 
 
 def _announce(event: SessionEvent, session: Session, place: Place) -> None:
