@@ -37,6 +37,16 @@ def test_it_is_full_when_all_that_was_taken_has_come_back() -> None:
     assert bucket.is_full(now=1.0)
 
 
+def test_what_was_saved_is_there_over_the_brim_until_it_is_taken() -> None:
+    bucket = Bucket(10, now=0.0)
+    assert bucket.offer(30, now=0.0)
+    bucket.save(since=1.0, now=11.0)
+    assert not bucket.offer(111, now=11.0)
+    assert bucket.offer(10, now=12.0)
+    assert bucket.offer(100, now=12.0)
+    assert not bucket.offer(1, now=12.0)
+
+
 @given(RATES, STEPS)
 def test_never_more_is_given_than_the_burst_and_the_rate(
     rate: int, steps: list[tuple[float, int]]

@@ -78,6 +78,16 @@ def test_what_is_read_keeps_the_rate_whatever_is_said(steps: list[tuple[float, i
     assert sum(messages for _, messages in steps) <= 10 * (3 + now) + 1e-6
 
 
+@pytest.mark.parametrize("limits", [TEN, PER_BYTE], ids=["messages", "bytes"])
+def test_who_keeps_the_rate_may_say_it_all_at_once_after_we_did_not_listen(limits: Limits) -> None:
+    meter = Meter(limits, now=0.0)
+    assert meter.take(3000, messages=30, controls=0, now=0.0) == 0
+    meter.rest(since=0.0, now=60.0)
+    pauses = [meter.take(100, messages=1, controls=0, now=60.0) for _ in range(600)]
+    assert (sum(pauses), meter.breach) == (0.0, None)
+    assert meter.take(100, messages=1, controls=0, now=60.0) == pytest.approx(0.1)
+
+
 def test_control_frames_have_a_rate_of_their_own_and_no_patience() -> None:
     meter = Meter(Limits(control_rate=2), now=0.0)
     for number in range(6):

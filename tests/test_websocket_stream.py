@@ -136,6 +136,20 @@ async def test_nothing_is_read_while_the_taker_has_no_room() -> None:
         assert (line.desk.said, received) == ([(b"a", True), (b"b", True)], [ping])
 
 
+async def test_pings_that_pile_up_while_nothing_is_read_are_no_flood(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    async with open_line() as line, reading(line) as received:
+        line.desk.room = trio.Event()
+        await line.client.send_all(frame(TEXT, b"x") + frame(PING) * 60)
+        await wait_all_tasks_blocked(0.01)
+        mock_clock.jump(60.0)
+        await line.client.send_all(frame(PING) * 60)  # one a second
+        line.desk.room.set()
+        await wait_all_tasks_blocked(0.01)
+        assert (len(received), line.offences) == (120, [])
+
+
 async def test_no_message_overtakes_one_that_trio_websocket_has() -> None:
     async with open_line() as line, reading(line) as received:
         first, last, ping = frame(TEXT, b"a", fin=False), frame(CONTINUATION, b"b"), frame(PING)

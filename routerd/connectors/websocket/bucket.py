@@ -31,11 +31,18 @@ class Bucket:
         self._level -= amount
         return True
 
+    def save(self, *, since: float, now: float) -> None:
+        """Fills for that time also over its brim: for whoever was kept from taking any then."""
+        self._fill(since)
+        self._level += (now - since) * self._rate
+        self._at = now
+
     def is_full(self, *, now: float) -> bool:
         """Whether it is as if nothing had ever been taken."""
         self._fill(now)
         return self._level >= self._most
 
     def _fill(self, now: float) -> None:
-        self._level = min(self._level + (now - self._at) * self._rate, self._most)
+        if self._level < self._most:  # what was saved stays
+            self._level = min(self._level + (now - self._at) * self._rate, self._most)
         self._at = now

@@ -52,6 +52,14 @@ class Meter:
         self._judge(pause, now)
         return pause
 
+    def rest(self, *, since: float, now: float) -> None:
+        """Nothing was read in that time: what the client might have said then comes now."""
+        if self._controls is None:
+            self._controls = Bucket(self._limits.control_rate, now=since)
+        for bucket in (self._controls, self._messages, self._bytes):
+            if bucket is not None:
+                bucket.save(since=since, now=now)
+
     def _take_controls(self, controls: int, now: float) -> None:
         if self._controls is None:
             self._controls = Bucket(self._limits.control_rate, now=now)

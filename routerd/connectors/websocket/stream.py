@@ -226,11 +226,13 @@ class ClientStream(trio.abc.Stream):
     @contextmanager
     def _held(self) -> Iterator[None]:
         self._is_held = True
+        since = trio.current_time()
         try:
             yield
         finally:
             self._is_held = False
             self._resumed_at = trio.current_time()
+            self._meter.rest(since=since, now=self._resumed_at)
 
     def _split(self, data: bytes) -> None:
         """Takes apart and counts what was read; what goes beyond a rate is thrown away."""
