@@ -1,8 +1,9 @@
 """The way from a client into a route, with the route's room decided by the test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -199,7 +200,17 @@ async def test_a_draining_route_takes_nothing_and_leaves_when_all_is_settled() -
         assert life.is_balanced
 
 
-async def test_draining_wakes_whoever_waits_for_room(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda life: life.mailbox.close(), "shutdown"),
+        (lambda life: life.scope.cancel(), "route_restarted"),
+    ],
+    ids=["draining", "the end of a life"],
+)
+async def test_whoever_waits_for_room_is_woken_when_there_will_be_none(
+    end: Callable[[Life], None], reason: str, autojump_clock: MockClock
+) -> None:
     async with running(inflight=1) as life:
         assert life.inlet.offer([said(b"a")])
         assert not life.inlet.offer([said(b"b")])
@@ -207,24 +218,10 @@ async def test_draining_wakes_whoever_waits_for_room(autojump_clock: MockClock) 
             nursery.start_soon(life.inlet.wait_for_room)
             await wait_all_tasks_blocked()
             before = trio.current_time()
-            life.mailbox.close()
+            end(life)
         assert trio.current_time() == before
         assert life.inlet.offer([said(b"b")])
-        assert life.status.dropped == {"shutdown": 1}
-
-
-async def test_the_end_of_a_life_wakes_whoever_waits_for_room(autojump_clock: MockClock) -> None:
-    async with running(inflight=1) as life:
-        assert life.inlet.offer([said(b"a")])
-        assert not life.inlet.offer([said(b"b")])
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(life.inlet.wait_for_room)
-            await wait_all_tasks_blocked()
-            before = trio.current_time()
-            life.scope.cancel()
-        assert trio.current_time() == before
-        assert life.inlet.offer([said(b"b")])
-        assert life.status.dropped == {"route_restarted": 1}
+        assert life.status.dropped == {reason: 1}
 
 
 async def test_a_websocket_gives_nothing_again() -> None:
