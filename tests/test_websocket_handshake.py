@@ -68,6 +68,15 @@ def test_a_head_ends_where_its_empty_line_does() -> None:
     assert find_end(head + b"a frame already") == len(head)
 
 
+def test_a_head_has_a_hundred_headers_at_most() -> None:
+    own = len(parse(request()).headers)
+    most = parse(request("/echo", *[b"a: b"] * (100 - own)))
+    assert len(most.headers) == 100
+    with pytest.raises(Refused) as caught:
+        parse(request("/echo", *[b"a: b"] * (101 - own)))
+    assert caught.value.reason is Refusal.TOO_LONG
+
+
 @pytest.mark.parametrize("data", [b"A" * HEAD_BYTES, b"A" * HEAD_BYTES + b"a\r\n\r\n"])
 def test_a_head_that_is_too_long_is_refused(data: bytes) -> None:
     with pytest.raises(Refused) as caught:

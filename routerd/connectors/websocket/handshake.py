@@ -20,6 +20,8 @@ PLAIN = "routerd.v1"
 """The subprotocol that says nothing but that there is one: browsers that name any insist on it."""
 HEAD_BYTES = 8 << 10
 """Most bytes of a request's head."""
+MOST_HEADERS = 100
+"""They stay with the client, and the shortest take twenty times their bytes in memory."""
 
 _TLS_HANDSHAKE = b"\x16\x03"
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -153,6 +155,8 @@ def parse(head: bytes) -> Handshake:
         raise Refused(Refusal.BAD_REQUEST) from None
     if not isinstance(request, h11.Request) or request.http_version != b"1.1":
         raise Refused(Refusal.BAD_REQUEST)
+    if len(request.headers) > MOST_HEADERS:
+        raise Refused(Refusal.TOO_LONG)
     if request.method != b"GET":
         raise Refused(Refusal.BAD_METHOD, b"Allow: GET")
     if not isinstance(following, h11.EndOfMessage):
