@@ -1,5 +1,6 @@
 """One client among others, over real sockets: what it hears, and how it comes to its end."""
 
+import gc
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -11,6 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from routerd.address import parse_path_pattern
 from routerd.connectors.websocket import source as source_module
+from routerd.connectors.websocket import stream as stream_module
 from routerd.connectors.websocket.frames import encode
 from routerd.connectors.websocket.limits import DEFAULTS
 from routerd.connectors.websocket.reasons import Ending
@@ -120,7 +122,7 @@ async def test_who_is_pinged_or_answered_as_its_last_task_ends_harms_nobody() ->
             for _ in range(turns):
                 await trio.lowlevel.checkpoint()
             for guest in list(guests):
-                guest.start_ping()
+                guest.ping()
             session = cast("Session", room.heard[-1].origin)
             session.reply(None, bytes(16 << 20), is_text=False)
             await eventually(lambda: not guests)
@@ -263,6 +265,29 @@ async def test_who_answers_pings_stays_and_who_does_not_goes() -> None:
         with trio.fail_after(5):
             assert await deaf.read_close() == Ending.PING_TIMEOUT.code
         assert house.counts.closed == {("/echo/{room}", "ping_timeout"): 1}
+
+
+async def test_only_who_needs_trio_websocket_often_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_house() as house:
+        client = await house.connect("/echo/1")
+        assert await client.echo(b"a") == b"a"
+        assert await count_trio_websockets() == 0
+        for seldom, kept in ((0.0, 0), (1000.0, 1), (0.0, 0)):
+            monkeypatch.setattr(stream_module, "SELDOM", seldom)
+            await client.send(frame(PING, b"are you there"))
+            answer = await client.read()
+            assert answer is not None
+            assert (answer.opcode, answer.payload) == (PONG, b"are you there")
+            assert await count_trio_websockets() == kept
+
+
+async def count_trio_websockets() -> int:
+    """How many there are when all is quiet."""
+    await wait_all_tasks_blocked(0.01)
+    gc.collect()
+    return sum(isinstance(one, trio_websocket.WebSocketConnection) for one in gc.get_objects())
 
 
 @pytest.mark.slow

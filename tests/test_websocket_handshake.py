@@ -3,7 +3,13 @@
 import pytest
 
 from routerd.connectors.websocket.codecs import CODECS
-from routerd.connectors.websocket.handshake import HEAD_BYTES, Refused, find_end, parse
+from routerd.connectors.websocket.handshake import (
+    HEAD_BYTES,
+    PackedHeaders,
+    Refused,
+    find_end,
+    parse,
+)
 from routerd.connectors.websocket.reasons import Refusal
 from routerd.connectors.websocket.session import Session
 from tests.raw_websocket import request
@@ -107,3 +113,15 @@ def test_a_session_knows_what_its_client_said() -> None:
 
 def test_no_two_sessions_have_the_same_name() -> None:
     assert len({session_of(request()).session for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [(b"host", b"a")], [(b"x", b""), (b"x", b"b\nc"), (b"y", b"\xe4")]]
+)
+def test_headers_are_the_same_packed(headers: list[tuple[bytes, bytes]]) -> None:
+    packed = PackedHeaders(headers)
+    assert (list(packed), len(packed)) == (headers, len(headers))
+    assert [packed[index] for index in range(len(packed))] == headers
+    assert packed[1:] == headers[1:]
+    assert packed == PackedHeaders(headers)
+    assert packed != PackedHeaders([*headers, (b"z", b"")])

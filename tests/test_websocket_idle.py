@@ -19,9 +19,9 @@ class Guest:
         self._came = trio.current_time()
         self.ended: list[tuple[Ending, float]] = []
 
-    ping_at = float("inf")
+    ping_at = pinged_at = float("inf")
 
-    def start_ping(self) -> None:
+    def ping(self) -> None:
         raise AssertionError
 
     def heard_at(self) -> float:

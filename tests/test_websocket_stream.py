@@ -16,7 +16,7 @@ from routerd.connectors.websocket.limits import DEFAULTS
 from routerd.connectors.websocket.reasons import Ending
 from routerd.connectors.websocket.stream import ClientStream
 from routerd.connectors.websocket.writer import Writer
-from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, TEXT, frame, request
+from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, request
 
 ANSWER = b"HTTP/1.1 101 and so on\r\n\r\n"
 
@@ -59,6 +59,7 @@ class Line:
         await self.client.send_all(request())
         asked = parse(await self.stream.read_head())
         self.stream.present(asked.encode(), taker=self.desk, on_open=self._tell_news)
+        self.stream.ask()
         assert await self.stream.receive_some() == asked.encode()
         await self.stream.send_all(ANSWER)
         assert await self.client.receive_some() == ANSWER + b"news"
@@ -89,6 +90,7 @@ async def test_frames_that_came_with_the_request_are_read_after_it() -> None:
         await line.client.send_all(request() + early + frame(PING))
         head = await line.stream.read_head()
         line.stream.present(head, taker=line.desk, on_open=lambda: None)
+        line.stream.ask()
         assert await line.stream.receive_some() == head
         await line.stream.send_all(ANSWER)
         assert b"early" not in await line.client.receive_some()
@@ -160,6 +162,51 @@ async def test_no_message_overtakes_one_that_trio_websocket_has() -> None:
         await wait_all_tasks_blocked(0.01)
         assert line.desk.said == [(b"ab", True), (b"next", True)]
         assert received == [first, ping, last, ping]
+
+
+async def test_trio_websocket_may_go_when_nothing_is_left_for_it() -> None:
+    async with open_line() as line:
+        told = list[bool]()
+        first, last = frame(TEXT, b"a", fin=False), frame(CONTINUATION)
+        await line.client.send_all(first)
+        assert await line.stream.listen()
+        line.stream.on_quiet = lambda: told.append(True)
+        async with reading(line) as received:
+            await wait_all_tasks_blocked(0.01)
+            assert (received, told) == ([first], [])
+            await line.client.send_all(last + frame(TEXT, b"next"))
+            await wait_all_tasks_blocked(0.01)
+            assert (received, told) == ([first, last], [])
+            await line.stream.take((b"a", True))
+            await wait_all_tasks_blocked(0.01)
+            assert (line.desk.said, told) == ([(b"a", True), (b"next", True)], [True])
+        assert not line.stream.is_closing
+
+
+async def test_trio_websocket_stays_with_a_client_that_needs_it_often() -> None:
+    async with open_line() as line:
+        told = list[bool]()
+        line.stream.on_quiet = lambda: told.append(True)
+        async with reading(line) as received:
+            await wait_all_tasks_blocked(0.01)
+            assert told == [True]
+        async with reading(line) as received:
+            ping = frame(PING)
+            await line.client.send_all(ping)
+            await wait_all_tasks_blocked(0.01)
+            assert (received, told) == ([ping], [True])
+
+
+async def test_while_nobody_listens_for_them_messages_and_pongs_are_taken() -> None:
+    async with open_line() as line:
+        ping = frame(PING)
+        await line.client.send_all(frame(TEXT, b"a") + frame(PONG) + ping + frame(TEXT, b"b"))
+        assert await line.stream.listen()
+        assert line.desk.said == [(b"a", True)]
+        assert await line.stream.receive_some() == ping
+        await line.client.aclose()
+        assert not await line.stream.listen()
+        assert line.desk.said == [(b"a", True), (b"b", True)]
 
 
 @pytest.mark.parametrize("waits_for", ["room", "trio-websocket"])

@@ -14,9 +14,10 @@ from wsproto.utilities import LocalProtocolError
 from routerd.connectors.websocket.acks.desk import Desk
 from routerd.connectors.websocket.acks.member import MarkedMember
 from routerd.connectors.websocket.acks.words import SUBPROTOCOL
+from routerd.connectors.websocket.calls import Calls
 from routerd.connectors.websocket.entry.muzzle import Muzzle
 from routerd.connectors.websocket.entry.policy import Visa
-from routerd.connectors.websocket.frames import encode_close
+from routerd.connectors.websocket.frames import encode_close, encode_ping
 from routerd.connectors.websocket.handshake import PLAIN, Handshake, Refused, parse
 from routerd.connectors.websocket.intake import Complaints, Intake, Taker
 from routerd.connectors.websocket.keepalive import next_ping
@@ -34,13 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-READ_AHEAD = 16
-"""Messages that trio-websocket may decode before we take them."""
 TELL_BUGS_EVERY = 60.0
 """Seconds."""
 
-_OFFENCES = {1002: Ending.PROTOCOL_ERROR, 1007: Ending.INVALID_UTF8}
-"""What trio-websocket finds, by its close code."""
 _GONE = (
     OSError,
     trio.BrokenResourceError,
@@ -55,8 +52,8 @@ class Client:
 
     __slots__ = (
         "_address", "_ending", "_is_hopeless", "_label", "_limits", "_reading", "_roster",
-        "_secure", "_start", "_start_ping", "_stream", "_transport", "_was_in", "_whole",
-        "_writer", "ping_at",
+        "_secure", "_start", "_stream", "_transport", "_was_in", "_whole", "_writer", "ping_at",
+        "pinged_at",
     )  # fmt: skip
 
     def __init__(
@@ -79,8 +76,7 @@ class Client:
         self._was_in = False
         self._is_hopeless = False
         self._start: Callable[..., None] = _start_nothing
-        self._start_ping: Callable[[], None] = _start_nothing
-        self.ping_at = float("inf")
+        self.ping_at = self.pinged_at = float("inf")
 
     async def run(self) -> None:
         """Serves the client until either side ends it."""
@@ -100,7 +96,7 @@ class Client:
                     self._transport, writer, limits=self._limits, on_offence=self._note_end
                 )
                 try:
-                    await self._serve(nursery, stream)
+                    await self._serve(stream)
                 finally:
                     # Others know it for a moment longer than the nursery takes in tasks.
                     self._start = _start_nothing
@@ -134,9 +130,13 @@ class Client:
         """When it last said something; now, if it can't be heard."""
         return self._stream.heard_at
 
-    def start_ping(self) -> None:
+    def ping(self) -> None:
         """See `keepalive.Pinged`."""
-        self._start_ping()
+        try:
+            self._writer.write(encode_ping())
+        except trio.BrokenResourceError:
+            if self._stream.is_held:
+                self._reading.cancel()  # it is gone, and nobody reads that
 
     @property
     def queued_bytes(self) -> int:
@@ -160,14 +160,14 @@ class Client:
             self._roster.bug_told_at = now
             logger.exception("bug in a websocket connection; only this client is cut")
 
-    async def _serve(self, nursery: trio.Nursery, stream: ClientStream) -> None:
+    async def _serve(self, stream: ClientStream) -> None:
         try:
             visa, peer = await self._hear(stream)
         except Refused as refused:
             self._roster.status.refused[self._label, refused.reason.word] += 1
             await stream.refuse(refused.encode())
         else:
-            await self._visit(nursery, stream, visa, peer=peer)
+            await self._visit(stream, visa, peer=peer)
 
     async def _hear(self, stream: ClientStream) -> tuple[Visa, str]:
         """What a client may do that asked for something acceptable, and where it came from."""
@@ -197,9 +197,7 @@ class Client:
         self._address = address
         return peer if address == host else address
 
-    async def _visit(
-        self, nursery: trio.Nursery, stream: ClientStream, visa: Visa, *, peer: str
-    ) -> None:
+    async def _visit(self, stream: ClientStream, visa: Visa, *, peer: str) -> None:
         """What follows an acceptable request: the client is a member of its group meanwhile."""
         roster, writer = self._roster, self._writer
         asked, place = visa.asked, visa.place
@@ -220,6 +218,7 @@ class Client:
             if visa.bearer.expires_at is not None:
                 roster.curfew.add(self, visa.bearer.expires_at)
             _announce("@connect", session, place)
+            self.ping_at = next_ping(self._limits.ping_every)
 
         complaints = Complaints(
             roster.status,
@@ -233,59 +232,23 @@ class Client:
         if not visa.may_publish:
             taker = Muzzle(lambda: self.end(Ending.FORBIDDEN))
         stream.present(asked.encode(subprotocol), taker=taker, on_open=enter)
+        calls = Calls(stream, max_message=self._limits.max_message, subprotocol=subprotocol)
         try:
-            request = await trio_websocket.wrap_server_stream(
-                nursery,
-                stream,
-                message_queue_size=READ_AHEAD,
-                max_message_size=self._limits.max_message,
-            )
-            socket = await request.accept(subprotocol=subprotocol)
-            del request  # it would keep all of the handshake, as long as the client stays
-            stream.offence = lambda: _offence(socket)
-            self._start_ping = lambda: self._start(self._ping, socket, stream, name="ping")
-            self.ping_at = next_ping(self._limits.ping_every)
             with self._reading:
-                await self._read(socket, stream)
+                while await calls.read() and await stream.listen():
+                    pass
         finally:
             stream.close_lane()
             if roster.leave(self, group=asked.segments, member=member):
                 self._was_in = True
                 _announce("@disconnect", session, place)
-        # A bug that the reader met closes its channel one turn before it cancels us.
-        await trio.lowlevel.checkpoint()
         if session.desk is not None:
             await session.desk.close(is_awaited=self._ending is Ending.RESTART)
         stream.is_hopeless = self._is_hopeless
         with trio.move_on_after(self._limits.close_timeout):
-            await socket.aclose((self._ending or Ending.CLIENT).code)
+            if self._reading.cancel_called and not stream.is_closing:
+                await calls.say_goodbye((self._ending or Ending.CLIENT).code)
             await stream.aclose()
-
-    async def _read(self, socket: trio_websocket.WebSocketConnection, stream: ClientStream) -> None:
-        """Waits until the client is gone; takes what it says in more than one frame."""
-        while True:
-            try:
-                received = await socket.get_message()
-            except trio_websocket.ConnectionClosed:
-                return
-            if isinstance(received, str):
-                await stream.take((received.encode(), True))
-            else:
-                await stream.take((received, False))
-
-    async def _ping(self, socket: trio_websocket.WebSocketConnection, stream: ClientStream) -> None:
-        """Ends the client when it doesn't answer, as long as it could be heard."""
-        asked_at = trio.current_time()
-        with trio.move_on_after(self._limits.pong_timeout) as patience:
-            try:
-                await socket.ping()
-            except _GONE:
-                if stream.is_held:
-                    self._reading.cancel()  # it is gone, and nobody reads that
-                return
-        if patience.cancelled_caught and stream.has_listened_since(asked_at):
-            self.end(Ending.PING_TIMEOUT, is_hopeless=True)
-        self.ping_at = next_ping(self._limits.ping_every)
 
 
 def _start_nothing(*_: object, **__: object) -> None:
@@ -314,9 +277,3 @@ def _peer(socket: trio.socket.SocketType) -> str:
     except OSError:
         return ""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _offence(socket: trio_websocket.WebSocketConnection) -> Ending | None:
-    """What trio-websocket found wrong, and didn't tell the client."""
-    reason = socket.closed
-    return None if reason is None else _OFFENCES.get(reason.code)

@@ -170,8 +170,8 @@ async def _open(
         groups = connection.roster.groups
         clients.start_soon(groups.run, name="group flusher")  # noqa: ASYNC113 - nobody is in yet
         clients.start_soon(end_idle, connection.roster, name="websocket idle clients")
-        every = connection.roster.limits.ping_every
-        clients.start_soon(keep_alive, connection.roster.guests, every, name="websocket pings")
+        guests, limits = connection.roster.guests, connection.roster.limits
+        clients.start_soon(keep_alive, guests, limits, name="websocket pings")
         if connection.roster.policy.has_expiries:
             clients.start_soon(connection.roster.curfew.run, name="curfew")  # noqa: ASYNC113 - same
         clients.start_soon(partial(connection.keep_doors, listeners, clients=clients))

@@ -8,6 +8,8 @@ from struct import Struct
 TEXT = 0x81
 BINARY = 0x82
 CLOSE = 0x88
+PING = 0x89
+PONG = 0x8A
 """First byte of a frame: FIN and the opcode."""
 
 _SHORT = Struct(">BB").pack
@@ -43,6 +45,11 @@ def is_utf8(payload: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def encode_ping() -> bytes:
+    """A ping without words."""
+    return _SHORT(PING, 0)
 
 
 def encode_close(code: int) -> bytes:

@@ -75,6 +75,11 @@ class Lane:
         self._is_through = False  # trio-websocket gets all from here on, and will end it
         self.breach: Ending | None = None
 
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether what was passed on needs nothing after it, and is legal so far."""
+        return not self._fragments and not self._is_through
+
     def feed(self, piece: bytes) -> list[Run]:
         """What came with `piece`, in order; without what a limit forbids, and all after it."""
         if self._kept is not None:
@@ -133,9 +138,10 @@ class Lane:
             if stop > end or not 0 <= size <= most:
                 break
             # As `_unmask`, without the call.
-            mask = (data[start - 4 : start] * ((size >> 2) + 1))[:size]
-            unmasked = number(data[start:stop], "little") ^ number(mask, "little")
-            payload = unmasked.to_bytes(size, "little")
+            mask = data[start - 4 : start] * ((size + 3) >> 2)
+            if size & 3:
+                mask = mask[:size]
+            payload = (number(data[start:stop]) ^ number(mask)).to_bytes(size)
             if first == _TEXT and not (payload.isascii() or _is_utf8(payload)):
                 break
             said.append((payload, first == _TEXT))
@@ -216,9 +222,8 @@ class _CutText:
 
 def _unmask(data: bytes, key: bytes) -> bytes:
     size = len(data)
-    mask = (key * ((size >> 2) + 1))[:size]
-    unmasked = int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")
-    return unmasked.to_bytes(size, "little")
+    mask = (key * ((size + 3) >> 2))[:size]
+    return (int.from_bytes(data) ^ int.from_bytes(mask)).to_bytes(size)
 
 
 def _length_end(second: int) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
 from routerd.connectors.websocket.entry.settings import AuthSettings
-from routerd.connectors.websocket.handshake import Handshake
+from routerd.connectors.websocket.handshake import Handshake, PackedHeaders
 
 _AUTHORIZATION = b"authorization"
 _PROTOCOL = b"sec-websocket-protocol"
@@ -83,7 +83,7 @@ class Hiding:
             else:
                 headers.append((name, value))
         query = _filtered(asked.query, b"&", lambda one: _parameter(one)[0] not in self.queries)
-        return replace(asked, headers=headers, query=query)
+        return replace(asked, headers=PackedHeaders(headers), query=query)
 
     def _keeps_cookie(self, piece: bytes) -> bool:
         return _cookie(piece)[0] not in self.cookies
