@@ -76,6 +76,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.alone
 async def test_ten_good_clients_notice_nothing_of_a_siege(
     start_routerd: Callable[..., Routerd],
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import pytest
 import trio
 import trio_websocket
 
@@ -18,6 +19,7 @@ BEATS_LEAST = 10
 LAG = "routerd_event_loop_lag_seconds_bucket"
 
 
+@pytest.mark.alone
 async def test_pings_and_probes_are_answered_under_a_firehose(
     mosquitto: Mosquitto, mockkafka: MockKafka, start_routerd: Callable[..., Routerd]
 ) -> None:
