@@ -248,7 +248,9 @@ def test_the_mqtt_broker_stops_and_nothing_is_lost(window: Window) -> None:
     window.page.click("text=Stop MQTT")
     window.wait_text("#story", "The MQTT broker is cut off")
     assert window.page.locator("#fall").is_disabled()
-    confirmed, published = window.figure("confirmed"), window.figure("published")
+    published = window.figure("published")
+    window.wait_figure("published", published + 20)  # what was under way is there by then
+    confirmed = window.figure("confirmed")
     window.wait_figure("published", published + 100)
     assert window.figure("confirmed") == confirmed
     window.say("chat goes on", name="Ada")

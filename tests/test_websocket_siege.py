@@ -14,7 +14,7 @@ from tests.raw_websocket import CONTINUATION, PING, TEXT, frame, request
 from tests.rig.daemon import Routerd
 from tests.siege import attack, good_clients
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 TABLE = """
 [ws]
@@ -76,7 +76,6 @@ FLOODS = {
 }
 
 
-@pytest.mark.alone
 async def test_ten_good_clients_notice_nothing_of_a_siege(
     start_routerd: Callable[..., Routerd],
 ) -> None:
