@@ -35,6 +35,9 @@ from = "ws:/echo"
 to = "group:/echo"
 """
 GROWTH_MOST = 16 << 20
+"""Bytes, from one siege to the end of the next."""
+FIRST_GROWTH_MOST = 32 << 20
+"""Bytes, with what a thousand clients at once take the first time, and Python keeps."""
 ATTACKS = 3
 
 
@@ -69,6 +72,19 @@ async def flood(door: Outside, data: bytes) -> None:
     await bad.reset()
 
 
+async def besiege(door: Outside) -> None:
+    """All of it at once."""
+    async with trio.open_nursery() as nursery:
+        for _ in range(1000):
+            nursery.start_soon(dawdle, door)
+        for _ in range(5):
+            nursery.start_soon(flood_with_connections, door)
+            for data in FLOODS.values():
+                nursery.start_soon(flood, door, data)
+        for _ in range(ATTACKS):
+            await attack(door)
+
+
 FLOODS = {
     "pings": frame(PING, b"x" * 125) * 500,
     "messages without a byte": frame(TEXT) * 5000,
@@ -83,18 +99,15 @@ async def test_ten_good_clients_notice_nothing_of_a_siege(
     await trio.to_thread.run_sync(wait_running, routerd)
     assert routerd.child is not None
     door = Outside(routerd)
-    async with good_clients(door), trio.open_nursery() as nursery:
+    memory = []
+    async with good_clients(door):
         await attack(door)  # what is loaded and allocated once shall not count
-        memory = routerd.child.resident_bytes
-        for _ in range(1000):
-            nursery.start_soon(dawdle, door)
-        for _ in range(5):
-            nursery.start_soon(flood_with_connections, door)
-            for data in FLOODS.values():
-                nursery.start_soon(flood, door, data)
-        for _ in range(ATTACKS):
-            await attack(door)
-    assert routerd.child.resident_bytes - memory <= GROWTH_MOST
+        memory.append(routerd.child.resident_bytes)
+        for _ in range(2):
+            await besiege(door)
+            memory.append(routerd.child.resident_bytes)
+    assert memory[1] - memory[0] <= FIRST_GROWTH_MOST
+    assert memory[2] - memory[1] <= GROWTH_MOST
     assert {line["level"] for line in routerd.log} == {"info"}
     assert routerd.metric("routerd_route_restarts_total") == 0
     # What the kernel had of a flood is still read.
